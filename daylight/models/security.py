@@ -1,0 +1,141 @@
+"""Authenticated sessions, the audit trail, and who may do what."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from daylight.models.base import ID_LENGTH, Stamped, id_field, owner_field
+from dbcore.tables import (
+    DayIndex,
+    Deadline,
+    GlobalIndex,
+    NoRetention,
+    Retention,
+    Table,
+    Tier,
+)
+
+
+class AuthSession(models.Model):
+    """A device that has proven who it is."""
+
+    id = id_field(primary_key=True)
+    user_id = owner_field()
+    ip_address = models.GenericIPAddressField(null=True, blank=True)
+    user_agent = models.TextField(null=True, blank=True)
+    device = models.JSONField(default=dict, blank=True)
+    mfa_verified = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=timezone.now)
+    last_activity_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(db_index=True)
+
+    storage = Table(
+        name="auth_sessions",
+        hash_key="id",
+        indexes=(GlobalIndex("UserAuthSessionsIndex", "user_id", "created_at"),),
+        expires=(Deadline("expires_at"),),
+        retention=NoRetention("expiry alone: a session is worth nothing once it has expired"),
+    )
+
+    class Meta:
+        db_table = "auth_sessions"
+        indexes = [
+            models.Index(fields=["user_id", "created_at"], name="auth_sessions_user_created")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} from {self.ip_address or 'an unknown address'}"
+
+
+class AuditLog(models.Model):
+    """Who did what to which resource. Never changed; deleted by the retention sweep alone."""
+
+    class Outcome(models.TextChoices):
+        SUCCESS = "success"
+        FAILURE = "failure"
+        PARTIAL = "partial"
+
+    id = id_field(primary_key=True)
+    timestamp = models.DateTimeField(default=timezone.now, db_index=True)
+    event_type = models.CharField(max_length=64)
+    user_id = owner_field(null=True, blank=True)
+    session_id = models.CharField(max_length=ID_LENGTH, null=True, blank=True)
+    resource = models.CharField(max_length=255)
+    action = models.CharField(max_length=64)
+    outcome = models.CharField(max_length=16, choices=Outcome)
+    risk_level = models.CharField(max_length=16, default="low")
+    ip_address = models.GenericIPAddressField(null=True, blank=True)
+    user_agent = models.TextField(null=True, blank=True)
+    details = models.JSONField(default=dict, blank=True)
+    changes = models.JSONField(default=dict, blank=True)
+    compliance_labels = models.JSONField(default=list, blank=True)
+    correlation_id = models.CharField(max_length=ID_LENGTH, null=True, blank=True)
+    source = models.CharField(max_length=64)
+
+    storage = Table(
+        name="audit_logs",
+        hash_key="id",
+        indexes=(GlobalIndex("UserAuditIndex", "user_id", "timestamp"), DayIndex("DateIndex")),
+        retention=Retention(2555, ("timestamp",), Tier.COLD),
+        append_only=True,
+    )
+
+    class Meta:
+        db_table = "audit_logs"
+        indexes = [models.Index(fields=["user_id", "timestamp"], name="audit_logs_user_time")]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.resource}: {self.outcome}"
+
+
+class Role(Stamped):
+    """A named set of permissions."""
+
+    class Scope(models.TextChoices):
+        GLOBAL = "global"
+        ORGANIZATION = "organization"
+        PROJECT = "project"
+
+    id = id_field(primary_key=True)
+    name = models.CharField(max_length=150, unique=True)
+    description = models.TextField(blank=True)
+    permissions = models.JSONField(default=list, blank=True)
+    inherited_roles = models.JSONField(default=list, blank=True)
+    scope = models.CharField(max_length=16, choices=Scope, default=Scope.GLOBAL)
+    metadata = models.JSONField(default=dict, blank=True)
+
+    storage = Table(
+        name="roles",
+        hash_key="id",
+        retention=NoRetention("reference data: a role outlives every user"),
+    )
+
+    class Meta:
+        db_table = "roles"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Permission(Stamped):
+    """Leave to do one action on one kind of resource."""
+
+    id = id_field(primary_key=True)
+    name = models.CharField(max_length=150, unique=True)
+    description = models.TextField(blank=True)
+    resource = models.CharField(max_length=255)
+    action = models.CharField(max_length=64)
+    conditions = models.JSONField(default=dict, blank=True)
+
+    storage = Table(
+        name="permissions",
+        hash_key="id",
+        retention=NoRetention("reference data: roles refer to it"),
+    )
+
+    class Meta:
+        db_table = "permissions"
+
+    def __str__(self) -> str:
+        return self.name

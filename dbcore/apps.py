@@ -1,0 +1,12 @@
+"""The database layer as a Django application: its book-keeping, commands and checks."""
+
+from django.apps import AppConfig
+
+
+class DbcoreConfig(AppConfig):
+    name = "dbcore"
+    verbose_name = "Database layer"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from dbcore import checks  # noqa: F401  (registers the system checks)

@@ -1,0 +1,316 @@
+"""Django field <-> DynamoDB attribute: one closed map.
+
+A value either survives field -> attribute -> field unchanged, or is refused with `InvalidValue`;
+nothing may be rounded, truncated or guessed here. Limits are those of the DynamoDB Developer Guide
+("Service, account, and table quotas", "Supported data types").
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Protocol
+
+from django.db import models
+
+from dbcore.errors import ConfigurationError, InvalidValue
+
+AttributeValue = dict[str, Any]  # {"S": "text"}, {"N": "1.5"}, {"M": {...}}, ...
+Item = dict[str, AttributeValue]
+
+MAX_DIGITS = 38  # significant digits of a DynamoDB number
+MAX_EXPONENT = 125  # 9.99…E+125 is its largest, 1E-130 its smallest magnitude
+MIN_EXPONENT = -130
+EXACT_INTEGERS = 10**MAX_DIGITS  # below this an integral number is kept digit by digit
+MAX_NESTING = 31  # containers in one attribute: 32 levels, of which the attribute is the first
+MAX_ITEM_BYTES = 400 * 1024
+MAX_HASH_KEY_BYTES = 2048
+MAX_RANGE_KEY_BYTES = 1024
+
+_WIDE = decimal.Context(prec=400, Emin=-1000, Emax=1000)
+
+
+class Codec(Protocol):
+    """Both directions of one attribute. `tag` is DynamoDB's type, or "" where it varies (JSON)."""
+
+    tag: str
+
+    def to_attribute(self, value: Any) -> AttributeValue:
+        """The attribute value of a non-null Python value; raises InvalidValue."""
+
+    def from_attribute(self, attribute: Mapping[str, Any]) -> Any:
+        """The Python value, as Django's field would give it."""
+
+
+def number_text(value: int | float | Decimal) -> str:
+    """A number as DynamoDB takes it, digit for digit; raises InvalidValue where it cannot be."""
+    if isinstance(value, float):
+        return _float_text(value)
+    if isinstance(value, int):
+        if abs(value) >= EXACT_INTEGERS:
+            raise InvalidValue(f"a number has more than {MAX_DIGITS} digits")
+        return str(value)
+    return _decimal_text(value)
+
+
+def _float_text(value: float) -> str:
+    if value != value or value in (float("inf"), float("-inf")):
+        raise InvalidValue(f"{value} is not a number that DynamoDB keeps")
+    if value.is_integer() and abs(value) < EXACT_INTEGERS:
+        # All its digits, not repr's shortest: read back as an int it must equal the float.
+        return str(int(value))
+    text = repr(value)
+    _check_magnitude(Decimal(text), text)
+    return text
+
+
+def _decimal_text(value: Decimal) -> str:
+    if not value.is_finite():
+        raise InvalidValue(f"{value} is not a number that DynamoDB keeps")
+    if not value:
+        return "0"
+    text = str(value)
+    digits = len(value.normalize(_WIDE).as_tuple().digits)
+    if digits > MAX_DIGITS:
+        raise InvalidValue(f"a number has {digits} significant digits, over {MAX_DIGITS}")
+    _check_magnitude(value, text)
+    return text
+
+
+def _check_magnitude(value: Decimal, text: str) -> None:
+    if not MIN_EXPONENT <= value.adjusted() <= MAX_EXPONENT:
+        raise InvalidValue(f"{text} is out of the range of DynamoDB's numbers (1E-130 to 1E+126)")
+
+
+def number_value(text: str) -> int | float:
+    """The Python number that JSON would give for DynamoDB's number text."""
+    if text.lstrip("-").isdigit() and len(text) <= MAX_DIGITS:
+        return int(text)
+    value = Decimal(text)
+    if value == value.to_integral_value(context=_WIDE) and abs(value) < EXACT_INTEGERS:
+        return int(value)
+    return float(text)
+
+
+def check_text(value: Any, what: str = "it") -> str:
+    """`value` itself when it is text that UTF-8 can carry."""
+    if not isinstance(value, str):
+        raise InvalidValue(f"{what} is {type(value).__name__}, not text")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise InvalidValue(f"{what} has a lone surrogate, which is not Unicode text") from None
+    return value
+
+
+class TextCodec:
+    """Text, in any length that the item has room for."""
+
+    tag = "S"
+
+    def to_attribute(self, value: Any) -> AttributeValue:
+        return {"S": check_text(value)}
+
+    def from_attribute(self, attribute: Mapping[str, Any]) -> str:
+        return str(attribute["S"])
+
+
+class BooleanCodec:
+    """True or false."""
+
+    tag = "BOOL"
+
+    def to_attribute(self, value: Any) -> AttributeValue:
+        if not isinstance(value, bool):
+            raise InvalidValue(f"{value!r} is not true or false")
+        return {"BOOL": value}
+
+    def from_attribute(self, attribute: Mapping[str, Any]) -> bool:
+        return bool(attribute["BOOL"])
+
+
+class IntegerCodec:
+    """A whole number."""
+
+    tag = "N"
+
+    def to_attribute(self, value: Any) -> AttributeValue:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise InvalidValue(f"{value!r} is not a whole number")
+        return {"N": number_text(value)}
+
+    def from_attribute(self, attribute: Mapping[str, Any]) -> int:
+        return int(Decimal(attribute["N"]))
+
+
+class FloatCodec:
+    """A double. DynamoDB has no negative zero: -0.0 comes back as 0.0, its equal."""
+
+    tag = "N"
+
+    def to_attribute(self, value: Any) -> AttributeValue:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise InvalidValue(f"{value!r} is not a number")
+        return {"N": number_text(float(value))}
+
+    def from_attribute(self, attribute: Mapping[str, Any]) -> float:
+        return float(attribute["N"])
+
+
+class DecimalCodec:
+    """An exact decimal with `places` digits behind the point, as its DecimalField declares."""
+
+    tag = "N"
+
+    def __init__(self, places: int) -> None:
+        self._quantum = Decimal(1).scaleb(-places)
+
+    def to_attribute(self, value: Any) -> AttributeValue:
+        if not isinstance(value, Decimal):
+            raise InvalidValue(f"{value!r} is not a decimal number")
+        if value.is_finite() and value != value.quantize(self._quantum, context=_WIDE):
+            raise InvalidValue(f"{value} has more decimal places than the field")
+        return {"N": number_text(value)}
+
+    def from_attribute(self, attribute: Mapping[str, Any]) -> Decimal:
+        return Decimal(attribute["N"]).quantize(self._quantum, context=_WIDE)
+
+
+class TimestampCodec:
+    """An aware datetime as ISO 8601 UTC of fixed width (27 characters), so that text order is time
+    order: 2026-11-22T08:00:00.000000Z."""
+
+    tag = "S"
+
+    def to_attribute(self, value: Any) -> AttributeValue:
+        return {"S": timestamp_text(value)}
+
+    def from_attribute(self, attribute: Mapping[str, Any]) -> dt.datetime:
+        return dt.datetime.fromisoformat(attribute["S"])
+
+
+def timestamp_text(value: Any) -> str:
+    """An aware datetime in DynamoDB's form; raises InvalidValue for a naive one."""
+    if not isinstance(value, dt.datetime):
+        raise InvalidValue(f"{value!r} is not a date with a time")
+    if value.tzinfo is None:
+        raise InvalidValue(f"{value!r} is a naive date: give it a time zone")
+    try:
+        utc = value.astimezone(dt.UTC)
+    except OverflowError:
+        raise InvalidValue(f"{value!r} is outside the years 1 to 9999 in UTC") from None
+    return utc.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+class JsonCodec:
+    """A JSON object or list, kept as DynamoDB's own map or list."""
+
+    tag = ""
+
+    def to_attribute(self, value: Any) -> AttributeValue:
+        if not isinstance(value, (dict, list)):
+            raise InvalidValue("it is not a JSON object or list")
+        return native(value)
+
+    def from_attribute(self, attribute: Mapping[str, Any]) -> Any:
+        return plain(attribute)
+
+
+def native(value: Any, depth: int = 0) -> AttributeValue:
+    """A JSON value in DynamoDB's terms."""
+    if isinstance(value, str):
+        return {"S": check_text(value, "a text in it")}
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if value is None:
+        return {"NULL": True}
+    if isinstance(value, (int, float, Decimal)):
+        return {"N": number_text(value)}
+    if depth >= MAX_NESTING:
+        raise InvalidValue(f"it is nested deeper than {MAX_NESTING} levels")
+    if isinstance(value, dict):
+        return {"M": {_map_key(key): native(each, depth + 1) for key, each in value.items()}}
+    if isinstance(value, list):
+        return {"L": [native(each, depth + 1) for each in value]}
+    raise InvalidValue(f"{type(value).__name__} is not a JSON value")
+
+
+def _map_key(key: Any) -> str:
+    return check_text(key, "a key in it")
+
+
+def plain(attribute: Mapping[str, Any]) -> Any:
+    """The JSON value of an attribute in DynamoDB's terms."""
+    ((tag, value),) = attribute.items()
+    if tag == "M":
+        return {key: plain(each) for key, each in value.items()}
+    if tag == "L":
+        return [plain(each) for each in value]
+    if tag == "N":
+        return number_value(value)
+    if tag == "NULL":
+        return None
+    if tag in ("S", "BOOL"):
+        return value
+    raise InvalidValue(f"an attribute of type {tag} is not JSON")
+
+
+# The closed map. A field type that is not here is an error at start-up (dbcore.E002).
+_CODEC_OF: dict[type, Codec] = {
+    models.CharField: TextCodec(),
+    models.TextField: TextCodec(),
+    models.EmailField: TextCodec(),
+    models.GenericIPAddressField: TextCodec(),
+    models.BooleanField: BooleanCodec(),
+    models.IntegerField: IntegerCodec(),
+    models.BigIntegerField: IntegerCodec(),
+    models.PositiveIntegerField: IntegerCodec(),
+    models.PositiveBigIntegerField: IntegerCodec(),
+    models.PositiveSmallIntegerField: IntegerCodec(),
+    models.FloatField: FloatCodec(),
+    models.DateTimeField: TimestampCodec(),
+    models.JSONField: JsonCodec(),
+}
+
+
+def codec_for(field: models.Field[Any, Any]) -> Codec:
+    """The codec of a Django field; ConfigurationError when its exact type is not mapped."""
+    if type(field) is models.DecimalField:
+        return DecimalCodec(field.decimal_places)
+    try:
+        return _CODEC_OF[type(field)]
+    except KeyError:
+        raise ConfigurationError(
+            f"{field}: no DynamoDB attribute is mapped for {type(field).__name__}"
+        ) from None
+
+
+def attribute_name(field_name: str) -> str:
+    """camelCase, as Daylight's TypeScript services name it: user_id -> userId."""
+    head, *rest = field_name.split("_")
+    return head + "".join(part.capitalize() for part in rest)
+
+
+def item_bytes(item: Mapping[str, AttributeValue]) -> int:
+    """An item's size as DynamoDB counts it against 400 KB and for capacity.
+
+    Source: Developer Guide, "DynamoDB item sizes and formats". A number's size is approximate
+    there; this rounds up.
+    """
+    return sum(len(name.encode()) + _value_bytes(value) for name, value in item.items())
+
+
+def _value_bytes(attribute: Mapping[str, Any]) -> int:
+    ((tag, value),) = attribute.items()
+    if tag == "S":
+        return len(value) if value.isascii() else len(value.encode())
+    if tag == "N":
+        return (len(value) + 1) // 2 + 1
+    if tag == "M":
+        return 3 + sum(1 + len(key.encode()) + _value_bytes(each) for key, each in value.items())
+    if tag == "L":
+        return 3 + sum(1 + _value_bytes(each) for each in value)
+    return 1

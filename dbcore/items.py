@@ -1,0 +1,196 @@
+"""How one model's records look as DynamoDB items: attributes, key, what is derived, what is unique.
+
+An `ItemLayout` is derived from the model's fields and its `storage`; nothing is listed twice.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Lower
+
+from dbcore.attributes import Codec, Item, attribute_name, codec_for
+from dbcore.errors import InvalidValue
+from dbcore.fields import RecordKeyField
+from dbcore.tables import DAY_SHARDS, GlobalIndex, LocalIndex, Retention, Table
+
+TTL = "ttl"
+DAY = "day"
+DUE_DAY = "dueDay"
+DERIVED = (TTL, DAY, DUE_DAY)
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_SECOND = dt.timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One field of a model and its attribute."""
+
+    field: models.Field[Any, Any]
+    name: str
+    attribute: str
+    codec: Codec
+
+    @property
+    def nullable(self) -> bool:
+        """Null is no attribute at all: an index key may not be of type NULL."""
+        return bool(self.field.null)
+
+
+@dataclass(frozen=True, slots=True)
+class UniqueField:
+    """A field whose value only one record of the table may have."""
+
+    name: str
+    ignores_case: bool
+
+    def folded(self, value: str) -> str:
+        """The value as uniqueness sees it."""
+        return value.lower() if self.ignores_case else value
+
+
+class ItemLayout:
+    """A model's records as items. Values are dicts by Django field name, as Django gives them."""
+
+    def __init__(self, model: type[models.Model]) -> None:
+        self.model = model
+        self.table: Table = model.storage  # type: ignore[attr-defined]
+        self.columns: tuple[Column, ...] = tuple(_columns(model))
+        self.by_name = {column.name: column for column in self.columns}
+        self.key = tuple(self.by_name[name] for name in self.table.key_fields)
+        self.unique = tuple(_unique_fields(model))
+
+    @property
+    def table_name(self) -> str:
+        """The table's name in DynamoDB, with the configured prefix."""
+        return f"{settings.DYNAMODB_TABLE_PREFIX}{self.table.name}"
+
+    @functools.cached_property
+    def index_fields(self) -> frozenset[str]:
+        """Fields that key a secondary index: where set, they may not be empty text."""
+        names: set[str] = set()
+        for index in self.table.indexes:
+            if isinstance(index, GlobalIndex):
+                names.add(index.hash_key)
+            if isinstance(index, (GlobalIndex, LocalIndex)) and index.range_key:
+                names.add(index.range_key)
+        return frozenset(names)
+
+    def to_item(self, values: Mapping[str, Any]) -> Item:
+        """The item of a record; InvalidValue names the field that cannot be kept."""
+        item: Item = {}
+        for column in self.columns:
+            value = values[column.name]
+            if value is None:
+                if not column.nullable:
+                    raise InvalidValue(f"{column.name} is missing")
+                continue
+            try:
+                item[column.attribute] = column.codec.to_attribute(value)
+            except InvalidValue as error:
+                raise InvalidValue(f"{column.name}: {error}") from None
+        item.update(self.derived(values))
+        return item
+
+    def from_item(self, item: Item) -> dict[str, Any]:
+        """A record's values, by field name; a null field is an attribute that is not there."""
+        return {
+            column.name: column.codec.from_attribute(item[column.attribute])
+            if column.attribute in item
+            else None
+            for column in self.columns
+        }
+
+    def key_of(self, values: Mapping[str, Any]) -> Item:
+        """The item's primary key."""
+        return {
+            column.attribute: column.codec.to_attribute(values[column.name]) for column in self.key
+        }
+
+    def key_of_item(self, item: Mapping[str, Any]) -> Item:
+        """The primary key within an item."""
+        return {column.attribute: item[column.attribute] for column in self.key}
+
+    def derived(self, values: Mapping[str, Any]) -> Item:
+        """The attributes that no field has: expiry, day and due day."""
+        item: Item = {}
+        expiry = self.expires_at(values)
+        if expiry is not None:
+            item[TTL] = {"N": str(expiry)}
+        day_index = self.table.day_index
+        if day_index is not None:
+            item[DAY] = {"S": self._sharded(values[day_index.timestamp].date(), values)}
+        if self.table.needs_due_day:
+            due = self.due_at(values)
+            if due is not None:
+                item[DUE_DAY] = {"S": self._sharded(due.date(), values)}
+        return item
+
+    def expires_at(self, values: Mapping[str, Any]) -> int | None:
+        """When the record expires, in whole epoch seconds, or None: never."""
+        instants = [
+            (values[deadline.field] - _EPOCH) // _SECOND + deadline.days * 86400
+            for deadline in self.table.expires
+            if values[deadline.field] is not None
+        ]
+        return min(instants, default=None)
+
+    def due_at(self, values: Mapping[str, Any]) -> dt.datetime | None:
+        """When the retention policy makes the record due, or None: never within the calendar."""
+        policy = self.table.retention
+        if not isinstance(policy, Retention):
+            return None
+        since = max(values[name] for name in policy.since if values[name] is not None)
+        try:
+            return since.astimezone(dt.UTC) + dt.timedelta(days=policy.days)
+        except OverflowError:
+            return None
+
+    def _sharded(self, day: dt.date, values: Mapping[str, Any]) -> str:
+        return f"{day.isoformat()}#{shard_of(str(values[self.table.key_fields[-1]]))}"
+
+
+def shard_of(key: str) -> int:
+    """Which shard of its day a record is in: stable over processes and versions."""
+    return zlib.crc32(key.encode()) % DAY_SHARDS
+
+
+def _columns(model: type[models.Model]) -> Iterator[Column]:
+    for field in model._meta.concrete_fields:
+        if not isinstance(field, RecordKeyField):
+            yield Column(field, field.name, attribute_name(field.name), codec_for(field))
+
+
+def _unique_fields(model: type[models.Model]) -> Iterator[UniqueField]:
+    """Unique fields, from `unique=True` and from constraints on one field or its Lower()."""
+    for field in model._meta.concrete_fields:
+        if field.unique and not field.primary_key:
+            yield UniqueField(field.name, ignores_case=False)
+    for constraint in model._meta.constraints:
+        name = lowered_field(constraint)
+        if name is not None:
+            yield UniqueField(name, ignores_case=True)
+
+
+def lowered_field(constraint: models.BaseConstraint) -> str | None:
+    """The field that a case-insensitive unique constraint is on, if it is one."""
+    if not isinstance(constraint, models.UniqueConstraint) or len(constraint.expressions) != 1:
+        return None
+    expression = constraint.expressions[0]
+    if not isinstance(expression, Lower):
+        return None
+    (source,) = expression.get_source_expressions()
+    return source.name if isinstance(source, models.F) else None
+
+
+@functools.cache
+def layout_of(model: type[models.Model]) -> ItemLayout:
+    """The layout of a model, made once."""
+    return ItemLayout(model)

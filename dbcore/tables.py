@@ -1,0 +1,117 @@
+"""The vocabulary in which a model says how DynamoDB keeps it: keys, indexes, expiry, retention.
+
+A `Table` stands once, as `storage`, on a Django model; everything else (mirror, schema, migration,
+sweep, checks, docs) derives from it. Nothing here reads a field or a setting.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+# A day's writes go to this many partition keys, so that one day is not one hot partition.
+# Part of the stored data ("2026-11-22#7"): changing it needs a backfill.
+DAY_SHARDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class LocalIndex:
+    """A local secondary index: the table's partition key, ordered by `range_key`.
+
+    Can be read consistently, so a user's list reads its own writes.
+    """
+
+    name: str
+    range_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalIndex:
+    """A global secondary index; always eventually consistent."""
+
+    name: str
+    hash_key: str
+    range_key: str | None = None
+    keys_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DayIndex:
+    """A global index on the UTC day of `timestamp`, in `DAY_SHARDS` shards, ordered by it."""
+
+    name: str
+    timestamp: str = "timestamp"
+
+
+Index = LocalIndex | GlobalIndex | DayIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """The instant `days` after the datetime `field` (0: that instant itself)."""
+
+    field: str
+    days: int = 0
+
+
+class Tier(enum.Enum):
+    """Where a due record goes. HOT: nowhere, it expires. WARM and COLD: archived, then deleted."""
+
+    HOT = "hot"
+    WARM = "warm"
+    COLD = "cold"
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """A record is due `days` after the latest of its `since` fields (those that are set)."""
+
+    days: int
+    since: tuple[str, ...]
+    tier: Tier
+    # A field naming a record whose existence keeps this one (a profile, while its user is kept).
+    while_kept: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoRetention:
+    """A table that no sweep touches, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """How a model's records are kept in DynamoDB. Field names are the Django model's."""
+
+    name: str
+    hash_key: str
+    retention: Retention | NoRetention
+    range_key: str | None = None
+    indexes: tuple[Index, ...] = ()
+    # The record expires at the earliest of these; in DynamoDB this is its `ttl`.
+    expires: tuple[Deadline, ...] = ()
+    # Records are never updated, and deleted by the sweep alone.
+    append_only: bool = False
+
+    @property
+    def key_fields(self) -> tuple[str, ...]:
+        """The field names of the primary key: one or two."""
+        return (self.hash_key,) if self.range_key is None else (self.hash_key, self.range_key)
+
+    @property
+    def day_index(self) -> DayIndex | None:
+        """The table's day index, if it has one."""
+        return next((index for index in self.indexes if isinstance(index, DayIndex)), None)
+
+    @property
+    def needs_due_day(self) -> bool:
+        """Whether due records are found through the sparse index of the due day.
+
+        A hot record expires by itself, and a day index already finds what is old.
+        """
+        return (
+            isinstance(self.retention, Retention)
+            and self.retention.tier is not Tier.HOT
+            and self.day_index is None
+        )

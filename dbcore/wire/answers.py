@@ -1,0 +1,127 @@
+"""From an HTTP answer to DynamoDB's, or to the botocore exception that stands for it."""
+
+from __future__ import annotations
+
+import enum
+import zlib
+from typing import Any
+
+import orjson
+from botocore.exceptions import (
+    BotoCoreError,
+    ChecksumError,
+    ClientError,
+    ConnectionClosedError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
+
+from dbcore.wire.connection import Answer, BrokenAnswer
+
+# Source: Developer Guide, "Error handling with DynamoDB".
+THROTTLING = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+    }
+)
+TRANSIENT = frozenset(
+    {
+        "InternalServerError",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "TransactionInProgressException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+    }
+)
+CLOCK = frozenset(
+    {"InvalidSignatureException", "RequestTimeTooSkewed", "RequestExpired", "SignatureDoesNotMatch"}
+)
+EXPIRED = frozenset({"ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException"})
+
+
+class Verdict(enum.Enum):
+    """What an answer means for the call."""
+
+    DONE = enum.auto()
+    THROTTLED = enum.auto()
+    TRANSIENT = enum.auto()
+    FAILED = enum.auto()
+
+
+def check_body(answer: Answer) -> None:
+    """Raise ChecksumError when the body is not the one that DynamoDB sent."""
+    expected = answer.header("x-amz-crc32")
+    if expected is not None and zlib.crc32(answer.body) != int(expected):
+        raise ChecksumError(
+            checksum_type="crc32",
+            expected_checksum=expected,
+            actual_checksum=str(zlib.crc32(answer.body)),
+        )
+
+
+def parse_body(answer: Answer) -> Any:
+    """The JSON of a checked body; an empty one is {}."""
+    return orjson.loads(answer.body) if answer.body else {}
+
+
+def client_error(operation: str, answer: Answer, retries: int) -> ClientError:
+    """The error of an answer that is not 200, as botocore raises it."""
+    try:
+        body = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        body = {}
+    if not isinstance(body, dict):
+        body = {}
+    kind = body.get("__type") or body.get("code") or ""
+    code = str(kind).rsplit("#", 1)[-1] or _code_of_status(answer.status)
+    message = body.get("message") or body.get("Message") or ""
+    response: dict[str, Any] = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {
+            "RequestId": answer.header("x-amzn-requestid") or "",
+            "HTTPStatusCode": answer.status,
+            "HTTPHeaders": answer.headers,
+            "RetryAttempts": retries,
+        },
+    }
+    for key in ("CancellationReasons", "Item"):
+        if key in body:
+            response[key] = body[key]
+    return ClientError(response, operation)  # type: ignore[arg-type]
+
+
+def _code_of_status(status: int) -> str:
+    return {500: "InternalServerError", 503: "ServiceUnavailable"}.get(status, str(status))
+
+
+def error_code(error: BaseException) -> str:
+    """DynamoDB's code for an error, or the exception's name."""
+    if isinstance(error, ClientError):
+        return str(error.response["Error"]["Code"])
+    return type(error).__name__
+
+
+def verdict_on(error: ClientError) -> Verdict:
+    """Whether a call that got this error may be tried again."""
+    code = error_code(error)
+    if code in THROTTLING:
+        return Verdict.THROTTLED
+    if code in TRANSIENT or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
+        return Verdict.TRANSIENT
+    return Verdict.FAILED
+
+
+def transport_error(error: Exception, url: str) -> BotoCoreError:
+    """What botocore would have raised for a failure below HTTP."""
+    if isinstance(error, BotoCoreError):
+        return error
+    if isinstance(error, TimeoutError):
+        return ReadTimeoutError(endpoint_url=url, error=error)
+    if isinstance(error, BrokenAnswer):
+        return ConnectionClosedError(endpoint_url=url, error=error)
+    return EndpointConnectionError(endpoint_url=url, error=error)

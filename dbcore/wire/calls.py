@@ -1,0 +1,37 @@
+"""What one call was: its request, and the facts that a measurement needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(slots=True)
+class Call:
+    """One finished call, retries included. `capacity` is DynamoDB's ConsumedCapacity as answered
+    (a dict, a list of dicts, or None where it was not asked for)."""
+
+    operation: str
+    table: str  # several, joined by commas, for a batch or transaction over several tables
+    seconds: float
+    retries: int
+    throttles: int
+    capacity: Any
+    error: str | None  # DynamoDB's error code, or the exception's name
+
+
+Hook = Callable[[Call], None]
+
+
+def tables_of(payload: Mapping[str, Any]) -> str:
+    """The table or tables that a request is about."""
+    name = payload.get("TableName")
+    if name is not None:
+        return str(name)
+    if "RequestItems" in payload:
+        return ",".join(payload["RequestItems"])
+    if "TransactItems" in payload:
+        names = (next(iter(each.values()))["TableName"] for each in payload["TransactItems"])
+        return ",".join(dict.fromkeys(names))
+    return ""

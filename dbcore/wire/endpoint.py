@@ -1,0 +1,78 @@
+"""Where DynamoDB is. Plain HTTP is refused for any host but loopback, whoever asks."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import botocore.session
+
+from dbcore.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A host that speaks DynamoDB's protocol."""
+
+    scheme: str
+    host: str
+    port: int
+    loopback: bool
+
+    @property
+    def host_header(self) -> str:
+        """The Host header, which is signed: no port where it is the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        usual = 443 if self.scheme == "https" else 80
+        return host if self.port == usual else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The endpoint as people write it."""
+        return f"{self.scheme}://{self.host_header}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nothing sent to `host` leaves this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def parse_endpoint(url: str) -> Endpoint:
+    """An endpoint from its URL; ConfigurationError says what is wrong with it."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"DynamoDB endpoint {url!r}: {error}") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(
+            f"DynamoDB endpoint {url!r} is not a URL such as http://localhost:8000"
+        )
+    if parts.path.strip("/") or parts.query:
+        raise ConfigurationError(f"DynamoDB endpoint {url!r} may not have a path")
+    loopback = is_loopback(parts.hostname)
+    if parts.scheme == "http" and not loopback:
+        raise ConfigurationError(
+            f"DynamoDB endpoint {url!r}: plain HTTP is allowed for this machine only; use https"
+        )
+    default_port = 443 if parts.scheme == "https" else 80
+    return Endpoint(parts.scheme, parts.hostname, port or default_port, loopback)
+
+
+def resolve_endpoint(setting: str, region: str) -> Endpoint:
+    """The endpoint that a setting names: "" is AWS, "local" the project's engine, else a URL."""
+    if setting == "local":
+        from dbcore.local_engine import local_endpoint  # starts a process: only when asked for
+
+        return parse_endpoint(local_endpoint())
+    if setting:
+        return parse_endpoint(setting)
+    # botocore knows partitions, FIPS, dual stack and AWS_ENDPOINT_URL_DYNAMODB.
+    client = botocore.session.get_session().create_client("dynamodb", region_name=region)
+    return parse_endpoint(client.meta.endpoint_url)

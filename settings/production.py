@@ -1,0 +1,27 @@
+"""Production: AWS, HTTPS only. What must be set is refused here, at start, when it is not."""
+
+import sentry_sdk
+from django.core.exceptions import ImproperlyConfigured
+
+from settings.base import *  # noqa: F403
+from settings.base import ALLOWED_HOSTS, DYNAMODB_ENDPOINT, SECRET_KEY, SENTRY_DSN, env
+
+if len(SECRET_KEY) < 32:
+    raise ImproperlyConfigured("DJANGO_SECRET_KEY must be set, to at least 32 characters.")
+if not ALLOWED_HOSTS:
+    raise ImproperlyConfigured("DJANGO_ALLOWED_HOSTS must name the hosts that are served.")
+if DYNAMODB_ENDPOINT == "local":
+    raise ImproperlyConfigured("DYNAMODB_ENDPOINT=local is the development engine; leave it empty.")
+
+DYNAMODB_DELETION_PROTECTION = env.bool("DYNAMODB_DELETION_PROTECTION", default=True)
+
+SECURE_SSL_REDIRECT = True
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_HSTS_SECONDS = 31_536_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+SECURE_HSTS_PRELOAD = True
+SESSION_COOKIE_SECURE = True
+CSRF_COOKIE_SECURE = True
+
+if SENTRY_DSN:
+    sentry_sdk.init(dsn=SENTRY_DSN, send_default_pii=False)

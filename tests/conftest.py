@@ -1,0 +1,23 @@
+"""What every test has: a real engine, tables of its own on it, and no way off this machine."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from dbcore.local_engine import LocalEngine
+from dbcore.wire import HOOKS, close_wires
+
+pytest_plugins = ["tests.support.engine"]
+
+
+@pytest.fixture
+def dynamodb(dynamodb_engine: LocalEngine, settings: pytest.FixtureRequest) -> Iterator[LocalEngine]:
+    """The settings point at a running engine, with a table prefix that no other test has."""
+    settings.DYNAMODB_ENDPOINT = dynamodb_engine.endpoint
+    settings.DYNAMODB_TABLE_PREFIX = f"t{uuid.uuid4().hex[:8]}-"
+    yield dynamodb_engine
+    close_wires()
+    HOOKS.clear()
