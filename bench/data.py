@@ -9,7 +9,7 @@ import os
 import random
 import sqlite3
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -17,7 +17,7 @@ VERSION = 1  # part of the file's name: raise it when a row would come out diffe
 FOLDER = Path(__file__).parent.parent / "var" / "bench"
 USERS = 18
 ROWS_PER_TRIP = 250
-START = datetime(2026, 2, 1, 6)
+START = datetime(2026, 2, 1, 6, tzinfo=UTC)
 ACTIVITIES = ("still", "walking", "driving")
 SCHEMA = """
 CREATE TABLE location_history (
@@ -65,7 +65,7 @@ class Walker:
 
 def make_rows(count: int) -> Iterator[Row]:
     """The rows in the order in which a device fleet would have sent them, trip after trip."""
-    rng = random.Random(1756)  # noqa: S311 - data, not secrets
+    rng = random.Random(1756)
     walkers = [Walker(number, rng) for number in range(USERS)]
     for trip, begin in enumerate(range(0, count, ROWS_PER_TRIP)):
         # Two generations of clients wrote the time in two ways; each has half of the trips.

@@ -20,7 +20,7 @@ def pin(cpu: int, pid: int = 0) -> bool:
     """Pins this process, or another one with all its threads, to one core."""
     if not can_pin() or cpu < 0:
         return False
-    threads = [int(name) for name in os.listdir(f"/proc/{pid}/task")] if pid else [0]
+    threads = [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()] if pid else [0]
     for thread in threads:
         os.sched_setaffinity(thread, {cpu})
     return True

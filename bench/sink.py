@@ -118,7 +118,8 @@ class WitnessSink(asyncio.Protocol):
         if operation == b"batchwriteitem":
             for requests in json.loads(body)["RequestItems"].values():
                 for request in requests:
-                    self.witness.see(request["PutRequest"]["Item"])
+                    if "PutRequest" in request:
+                        self.witness.see(request["PutRequest"]["Item"])
         return ENCODED.get(operation, EMPTY)
 
 
@@ -129,9 +130,7 @@ class SinkProcess:
         self._command = [sys.executable, "-m", "bench.sink", *(["--witness"] if witness else [])]
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            self._command, cwd=ROOT, stdout=subprocess.PIPE, text=True
-        )
+        self._process = subprocess.Popen(self._command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         self.endpoint = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
         return self

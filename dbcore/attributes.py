@@ -1,7 +1,8 @@
 """Django field <-> DynamoDB attribute: one closed map.
 
 A value either survives field -> attribute -> field unchanged, or is refused with `InvalidValue`;
-nothing may be rounded, truncated or guessed here. Limits are those of the DynamoDB Developer Guide
+nothing may be rounded, truncated or guessed here. A refusal's message reads on from the field's
+name. Limits are those of the DynamoDB Developer Guide
 ("Service, account, and table quotas", "Supported data types").
 """
 
@@ -29,6 +30,7 @@ MAX_ITEM_BYTES = 400 * 1024
 MAX_HASH_KEY_BYTES = 2048
 MAX_RANGE_KEY_BYTES = 1024
 
+_NAMES = {float("inf"): "Infinity", float("-inf"): "-Infinity"}
 _WIDE = decimal.Context(prec=400, Emin=-1000, Emax=1000)
 
 
@@ -50,14 +52,14 @@ def number_text(value: int | float | Decimal) -> str:
         return _float_text(value)
     if isinstance(value, int):
         if abs(value) >= EXACT_INTEGERS:
-            raise InvalidValue(f"a number has more than {MAX_DIGITS} digits")
+            raise InvalidValue(f"has a number beyond {MAX_DIGITS} digits")
         return str(value)
     return _decimal_text(value)
 
 
 def _float_text(value: float) -> str:
     if value != value or value in (float("inf"), float("-inf")):
-        raise InvalidValue(f"{value} is not a number that DynamoDB keeps")
+        raise InvalidValue(f"has {_NAMES.get(value, 'NaN')}, which DynamoDB's numbers have not")
     if value.is_integer() and abs(value) < EXACT_INTEGERS:
         # All its digits, not repr's shortest: read back as an int it must equal the float.
         return str(int(value))
@@ -68,20 +70,20 @@ def _float_text(value: float) -> str:
 
 def _decimal_text(value: Decimal) -> str:
     if not value.is_finite():
-        raise InvalidValue(f"{value} is not a number that DynamoDB keeps")
+        raise InvalidValue(f"has {value}, which DynamoDB's numbers have not")
     if not value:
         return "0"
     text = str(value)
     digits = len(value.normalize(_WIDE).as_tuple().digits)
     if digits > MAX_DIGITS:
-        raise InvalidValue(f"a number has {digits} significant digits, over {MAX_DIGITS}")
+        raise InvalidValue(f"has a number beyond {MAX_DIGITS} digits")
     _check_magnitude(value, text)
     return text
 
 
 def _check_magnitude(value: Decimal, text: str) -> None:
     if not MIN_EXPONENT <= value.adjusted() <= MAX_EXPONENT:
-        raise InvalidValue(f"{text} is out of the range of DynamoDB's numbers (1E-130 to 1E+126)")
+        raise InvalidValue(f"has {text}, out of the range of DynamoDB's numbers (1E-130 to 1E+126)")
 
 
 def number_value(text: str) -> int | float:
@@ -94,15 +96,15 @@ def number_value(text: str) -> int | float:
     return float(text)
 
 
-def check_text(value: Any, what: str = "it") -> str:
+def check_text(value: Any) -> str:
     """`value` itself when it is text that UTF-8 can carry."""
     if not isinstance(value, str):
-        raise InvalidValue(f"{what} is {type(value).__name__}, not text")
+        raise InvalidValue(f"is {type(value).__name__}, not text")
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise InvalidValue(f"{what} has a lone surrogate, which is not Unicode text") from None
+            raise InvalidValue("has a lone surrogate, which is not Unicode text") from None
     return value
 
 
@@ -125,7 +127,7 @@ class BooleanCodec:
 
     def to_attribute(self, value: Any) -> AttributeValue:
         if not isinstance(value, bool):
-            raise InvalidValue(f"{value!r} is not true or false")
+            raise InvalidValue("is not true or false")
         return {"BOOL": value}
 
     def from_attribute(self, attribute: Mapping[str, Any]) -> bool:
@@ -139,7 +141,7 @@ class IntegerCodec:
 
     def to_attribute(self, value: Any) -> AttributeValue:
         if isinstance(value, bool) or not isinstance(value, int):
-            raise InvalidValue(f"{value!r} is not a whole number")
+            raise InvalidValue("is not a whole number")
         return {"N": number_text(value)}
 
     def from_attribute(self, attribute: Mapping[str, Any]) -> int:
@@ -153,7 +155,7 @@ class FloatCodec:
 
     def to_attribute(self, value: Any) -> AttributeValue:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise InvalidValue(f"{value!r} is not a number")
+            raise InvalidValue("is not a number")
         return {"N": number_text(float(value))}
 
     def from_attribute(self, attribute: Mapping[str, Any]) -> float:
@@ -170,9 +172,9 @@ class DecimalCodec:
 
     def to_attribute(self, value: Any) -> AttributeValue:
         if not isinstance(value, Decimal):
-            raise InvalidValue(f"{value!r} is not a decimal number")
+            raise InvalidValue("is not a decimal number")
         if value.is_finite() and value != value.quantize(self._quantum, context=_WIDE):
-            raise InvalidValue(f"{value} has more decimal places than the field")
+            raise InvalidValue("has more decimal places than the field")
         return {"N": number_text(value)}
 
     def from_attribute(self, attribute: Mapping[str, Any]) -> Decimal:
@@ -195,13 +197,13 @@ class TimestampCodec:
 def timestamp_text(value: Any) -> str:
     """An aware datetime in DynamoDB's form; raises InvalidValue for a naive one."""
     if not isinstance(value, dt.datetime):
-        raise InvalidValue(f"{value!r} is not a date with a time")
+        raise InvalidValue("is not a date")
     if value.tzinfo is None:
-        raise InvalidValue(f"{value!r} is a naive date: give it a time zone")
+        raise InvalidValue("is a date without a time zone")
     try:
         utc = value.astimezone(dt.UTC)
     except OverflowError:
-        raise InvalidValue(f"{value!r} is outside the years 1 to 9999 in UTC") from None
+        raise InvalidValue("is outside the years 1 to 9999 in UTC") from None
     return utc.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
@@ -212,7 +214,7 @@ class JsonCodec:
 
     def to_attribute(self, value: Any) -> AttributeValue:
         if not isinstance(value, (dict, list)):
-            raise InvalidValue("it is not a JSON object or list")
+            raise InvalidValue("is not a JSON object or list")
         return native(value)
 
     def from_attribute(self, attribute: Mapping[str, Any]) -> Any:
@@ -222,7 +224,7 @@ class JsonCodec:
 def native(value: Any, depth: int = 0) -> AttributeValue:
     """A JSON value in DynamoDB's terms."""
     if isinstance(value, str):
-        return {"S": check_text(value, "a text in it")}
+        return {"S": check_text(value)}
     if isinstance(value, bool):
         return {"BOOL": value}
     if value is None:
@@ -230,16 +232,12 @@ def native(value: Any, depth: int = 0) -> AttributeValue:
     if isinstance(value, (int, float, Decimal)):
         return {"N": number_text(value)}
     if depth >= MAX_NESTING:
-        raise InvalidValue(f"it is nested deeper than {MAX_NESTING} levels")
+        raise InvalidValue(f"is nested deeper than {MAX_NESTING} levels")
     if isinstance(value, dict):
-        return {"M": {_map_key(key): native(each, depth + 1) for key, each in value.items()}}
+        return {"M": {check_text(key): native(each, depth + 1) for key, each in value.items()}}
     if isinstance(value, list):
         return {"L": [native(each, depth + 1) for each in value]}
-    raise InvalidValue(f"{type(value).__name__} is not a JSON value")
-
-
-def _map_key(key: Any) -> str:
-    return check_text(key, "a key in it")
+    raise InvalidValue(f"has a {type(value).__name__}, which is not JSON")
 
 
 def plain(attribute: Mapping[str, Any]) -> Any:

@@ -16,7 +16,16 @@ from django.conf import settings
 from django.db import models
 from django.db.models.functions import Lower
 
-from dbcore.attributes import Codec, Item, attribute_name, codec_for
+from dbcore.attributes import (
+    MAX_HASH_KEY_BYTES,
+    MAX_ITEM_BYTES,
+    MAX_RANGE_KEY_BYTES,
+    Codec,
+    Item,
+    attribute_name,
+    codec_for,
+    item_bytes,
+)
 from dbcore.errors import InvalidValue
 from dbcore.fields import RecordKeyField
 from dbcore.tables import DAY_SHARDS, GlobalIndex, LocalIndex, Retention, Table
@@ -73,15 +82,19 @@ class ItemLayout:
         return f"{settings.DYNAMODB_TABLE_PREFIX}{self.table.name}"
 
     @functools.cached_property
-    def index_fields(self) -> frozenset[str]:
-        """Fields that key a secondary index: where set, they may not be empty text."""
-        names: set[str] = set()
-        for index in self.table.indexes:
+    def key_limits(self) -> dict[str, int]:
+        """Fields that key the table or an index, and how many bytes such a value may have."""
+        table = self.table
+        hashes = {table.hash_key}
+        ranges = {table.range_key}
+        for index in table.indexes:
             if isinstance(index, GlobalIndex):
-                names.add(index.hash_key)
-            if isinstance(index, (GlobalIndex, LocalIndex)) and index.range_key:
-                names.add(index.range_key)
-        return frozenset(names)
+                hashes.add(index.hash_key)
+            if isinstance(index, (GlobalIndex, LocalIndex)):
+                ranges.add(index.range_key)
+        limits = {name: MAX_HASH_KEY_BYTES for name in hashes}
+        limits |= {name: MAX_RANGE_KEY_BYTES for name in ranges if name is not None}
+        return limits
 
     def to_item(self, values: Mapping[str, Any]) -> Item:
         """The item of a record; InvalidValue names the field that cannot be kept."""
@@ -95,9 +108,24 @@ class ItemLayout:
             try:
                 item[column.attribute] = column.codec.to_attribute(value)
             except InvalidValue as error:
-                raise InvalidValue(f"{column.name}: {error}") from None
+                raise InvalidValue(f"{column.name} {error}") from None
         item.update(self.derived(values))
+        self._check(item)
         return item
+
+    def _check(self, item: Item) -> None:
+        """Raise InvalidValue where DynamoDB would refuse the item for its keys or its size."""
+        for column in self.columns:
+            limit = self.key_limits.get(column.name)
+            text = item.get(column.attribute, {}).get("S")
+            if limit is None or text is None:
+                continue
+            if not text:
+                raise InvalidValue(f"{column.name} is empty, which a key may not be")
+            if len(text) * 4 > limit and len(text.encode()) > limit:
+                raise InvalidValue(f"{column.name} is over {limit} bytes, too long for a key")
+        if item_bytes(item) > MAX_ITEM_BYTES:
+            raise InvalidValue("item is over 400 KB")
 
     def from_item(self, item: Item) -> dict[str, Any]:
         """A record's values, by field name; a null field is an attribute that is not there."""

@@ -106,3 +106,5 @@ MIGRATE_FROM_SQLITE = env.bool("MIGRATE_FROM_SQLITE", default=False)
 
 # --- Errors to Sentry -----------------------------------------------------------------------------
 SENTRY_DSN = env.str("SENTRY_DSN", default="")
+# The tables of an earlier database file, for `migrate_to_dynamo --source FILE`.
+DBCORE_LEGACY_TABLES = "daylight.legacy.LEGACY_TABLES"

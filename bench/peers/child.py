@@ -23,8 +23,13 @@ class Job:
     rows: int
 
 
-def run(prepare: Callable[[Job], Callable[[], int]]) -> None:
-    """Runs what ``prepare`` returns, which copies and says how many rows it has copied."""
+Copy = Callable[[], int]
+Check = Callable[[], None]
+
+
+def run(prepare: Callable[[Job], Copy | tuple[Copy, Check]]) -> None:
+    """Runs what ``prepare`` returns, which copies and says how many rows it has copied; a check
+    beside it is run when the clock has stopped, and raises where the copy was not good."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--endpoint", required=True)
     parser.add_argument("--file", required=True)
@@ -34,9 +39,11 @@ def run(prepare: Callable[[Job], Callable[[], int]]) -> None:
     # Before any client is made: the threads that it starts inherit the core.
     pinned = pin(given.cpu)
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
-    copy = prepare(Job(given.endpoint, given.file, given.rows))
+    prepared = prepare(Job(given.endpoint, given.file, given.rows))
+    copy, check = prepared if isinstance(prepared, tuple) else (prepared, lambda: None)
     begin = time.perf_counter()
     rows = copy()
     seconds = time.perf_counter() - begin
+    check()
     figures = {"rows": rows, "seconds": seconds, "peak_kib": peak_kib(), "pinned": pinned}
     print(json.dumps(figures), flush=True)

@@ -4,7 +4,6 @@ It must go through the client and not through its models, which only add to the 
 """
 
 import asyncio
-import os
 from collections.abc import Callable
 
 from pydynox import DynamoDBClient
@@ -13,14 +12,14 @@ from bench.peers.child import Job, run
 from bench.peers.rows import TABLE, read_batches
 
 IN_FLIGHT = 8
-PER_CALL = int(os.environ.get("PER_CALL", "25"))
+PER_CALL = 100  # four requests; 25 a call is a tenth slower here, 400 no faster
 
 
 def prepare(job: Job) -> Callable[[], int]:
     client = DynamoDBClient(
         region="eu-central-1",
         access_key="AKIDEXAMPLE",
-        secret_key="secret",  # noqa: S106 - no one checks it
+        secret_key="secret",
         endpoint_url=job.endpoint,
     )
     return lambda: asyncio.run(copy(client, job))

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 STOP_TIMEOUT = 10.0
+BIRTH_LOOKS = 20
 
 
 def runs(pid: int, arguments: str) -> bool:
@@ -25,10 +26,7 @@ def runs(pid: int, arguments: str) -> bool:
 def command_line(pid: int) -> str:
     """The command line of a process; "" when it has ended (a zombie has ended too)."""
     if Path("/proc/self/cmdline").exists():
-        with suppress(OSError):
-            raw = Path(f"/proc/{pid}/cmdline").read_bytes()
-            return raw.rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
-        return ""
+        return _command_line_from_proc(pid)
     ps = subprocess.run(
         ["ps", "-ww", "-o", "command=", "-p", str(pid)],
         capture_output=True,
@@ -37,6 +35,21 @@ def command_line(pid: int) -> str:
         check=False,
     )
     return ps.stdout.strip()
+
+
+def _command_line_from_proc(pid: int) -> str:
+    for _ in range(BIRTH_LOOKS):
+        try:
+            raw = Path(f"/proc/{pid}/cmdline").read_bytes()
+            # After the name in brackets comes the state: Z and X are dead.
+            dead = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2][:1] in b"ZX"
+        except OSError:
+            return ""
+        if raw or dead:
+            return raw.rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
+        # Linux shows a program that has just been started with no command line for a moment.
+        time.sleep(0.005)
+    return ""
 
 
 def end(pid: int, arguments: str, timeout: float) -> bool:

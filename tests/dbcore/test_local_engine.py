@@ -28,12 +28,12 @@ from dbcore.local_engine import (
     LocalEngine,
     PortTakenError,
     SharedEngine,
-    engine as engine_module,
     find_engine,
-    shared as shared_module,
 )
+from dbcore.local_engine import engine as engine_module
+from dbcore.local_engine import shared as shared_module
 from dbcore.local_engine.locks import FileLock
-from dbcore.local_engine.probe import answers, free_port
+from dbcore.local_engine.probe import answers, free_port, port_is_taken
 from dbcore.local_engine.process import runs
 from tests.support.engine import dynamodb_engine  # noqa: F401
 
@@ -101,7 +101,7 @@ class User:
 
     def __init__(self, data: Path, script: str = USER, kind: str = "dynoxide") -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", script, str(data), kind],
+            [sys.executable, "-W", "default::ResourceWarning", "-c", script, str(data), kind],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -239,7 +239,7 @@ class TestOneEngine:
     ) -> None:
         # Before the start nobody seems to be there; the engine itself finds out.
         seen: list[int] = []
-        real = engine_module.port_is_taken
+        real = port_is_taken
 
         def too_early(host: str, port: int) -> bool:
             seen.append(port)
@@ -298,9 +298,9 @@ class TestOneEngine:
             with LocalEngine("dynoxide") as engine:
                 assert engine.pid
                 assert os.getsid(engine.pid) == engine.pid
-                files = [os.readlink(fd) for fd in Path(f"/proc/{engine.pid}/fd").iterdir()]
+                files = [str(fd.readlink()) for fd in Path(f"/proc/{engine.pid}/fd").iterdir()]
                 assert ours.name not in files
-                assert os.readlink(f"/proc/{engine.pid}/fd/1").endswith(".log")
+                assert Path(f"/proc/{engine.pid}/fd/1").readlink().suffix == ".log"
 
     def test_writes_to_the_log_it_was_given_anew_at_each_start(self, tmp_path: Path) -> None:
         log = tmp_path / "logs" / "engine.log"
@@ -326,7 +326,7 @@ class TestFindingTheProgram:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("PATH", str(tmp_path))
-        with pytest.raises(EngineMissingError, match="npm install.*DYNAMODB_ENGINE=moto"):
+        with pytest.raises(EngineMissingError, match=r"npm install.*DYNAMODB_ENGINE=moto"):
             find_engine("dynoxide", root=tmp_path)
 
     def test_without_dynoxide_moto_is_found(
@@ -378,7 +378,7 @@ class TestTheSharedEngine:
         other = User(data)
         other.line()
         state = state_of(data)
-        starter.end()
+        assert starter.end() == ("", "")
         assert alive(state)
         assert tables(endpoint) == []
         other.end()
@@ -521,9 +521,7 @@ class TestTheSharedEngine:
         assert tables(shared.acquire()) == []
         shared.release()
 
-    def test_a_note_with_another_program_s_number_harms_nobody(
-        self, data: Path, tmp_path: Path
-    ) -> None:
+    def test_a_note_with_another_program_s_number_harms_nobody(self, data: Path) -> None:
         first = User(data)
         first.line()
         note = json.loads(SharedEngine(data).files.state.read_text())
@@ -579,7 +577,7 @@ class TestTheSharedEngine:
         shared = SharedEngine(data, "dynoxide")
         for wish in ({"kind": "moto"}, {"port": 1}, {"in_memory": True}):
             with pytest.raises(EngineInUseError, match="--stop"):
-                shared.acquire(**wish)  # type: ignore[arg-type]
+                shared.acquire(**wish)
         assert shared.acquire(kind="dynoxide", port=0) == endpoint
         shared.release()
         user.end()

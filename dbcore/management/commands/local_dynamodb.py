@@ -82,7 +82,7 @@ class Command(BaseCommand):
                 self._reset(shared, ask=not options["no_input"])
             else:
                 self._run(shared, options)
-        except EngineError as error:
+        except (EngineError, OSError) as error:  # OSError: a folder that we may not write to
             raise CommandError(str(error)) from error
 
     def _status(self, shared: SharedEngine) -> None:

@@ -1,0 +1,234 @@
+"""The layer's book-keeping in Django's admin: runs, checkpoints and dead letters, to read.
+
+Nothing here may be changed by hand: a checkpoint that somebody moved would lose rows silently.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from dbcore.models import Checkpoint, DeadLetter, MigrationRun
+
+EMPTY = "-"
+
+
+def preformatted(text: str) -> SafeString:
+    """Text as it is, in a box that scrolls: a row may be hundreds of kilobytes."""
+    return format_html(
+        '<pre style="margin:0;max-height:32em;overflow:auto;white-space:pre-wrap;'
+        'overflow-wrap:anywhere">{}</pre>',
+        text,
+    )
+
+
+def pretty_json(value: Any) -> SafeString | str:
+    """A JSON value, indented."""
+    if value is None:
+        return EMPTY
+    return preformatted(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def shortened(text: str, length: int) -> str:
+    """Text for a list's cell, on at most `length` characters."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+@functools.cache
+def json_display(name: str) -> Any:
+    """A read-only admin column for the JSON field `name`. The same function for the same name:
+    Django asks whether it is among `readonly_fields`."""
+
+    def display(record: models.Model) -> SafeString | str:
+        return pretty_json(getattr(record, name))
+
+    display.__name__ = f"json_{name}"
+    return admin.display(description=name.replace("_", " "))(display)
+
+
+class ReadableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """An admin whose JSON can be read by who may view and not change."""
+
+    list_per_page = 50
+    show_full_result_count = False
+    empty_value_display = EMPTY
+
+    def get_fieldsets(self, request: HttpRequest, obj: models.Model | None = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return fieldsets
+        return [
+            (title, {**options, "fields": [self._shown(name) for name in options["fields"]]})
+            for title, options in fieldsets
+        ]
+
+    def _shown(self, name: Any) -> Any:
+        if isinstance(name, (tuple, list)):
+            return tuple(self._shown(each) for each in name)
+        kinds = {field.name: field for field in self.opts.concrete_fields}
+        return json_display(name) if isinstance(kinds.get(name), models.JSONField) else name
+
+
+class ViewOnlyAdmin(ReadableAdmin):
+    """Nobody adds, changes or deletes here, not even a superuser."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def _rows_of(part: Any) -> list[dict[str, Any]] | None:
+    """`part` as the rows of a table, when it is a list of objects or an object of objects."""
+    if isinstance(part, Mapping) and part and all(isinstance(v, Mapping) for v in part.values()):
+        return [{"": name, **row} for name, row in part.items()]
+    if isinstance(part, list) and part and all(isinstance(row, Mapping) for row in part):
+        return [dict(row) for row in part]
+    return None
+
+
+def _cell(value: Any) -> SafeString:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return format_html('<td style="text-align:right">{}</td>', f"{value:,}")
+    if value is None:
+        return format_html("<td>{}</td>", EMPTY)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return format_html("<td>{}</td>", text)
+
+
+def _table(title: str, rows: Sequence[Mapping[str, Any]]) -> SafeString:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    head = format_html_join("", "<th>{}</th>", ((name.replace("_", " "),) for name in columns))
+    body = format_html_join(
+        "",
+        "<tr>{}</tr>",
+        ((format_html_join("", "{}", ((_cell(row.get(c)),) for c in columns)),) for row in rows),
+    )
+    return format_html(
+        '<table style="margin-bottom:1em"><caption style="text-align:left;font-weight:600">{}'
+        "</caption><thead><tr>{}</tr></thead><tbody>{}</tbody></table>",
+        title.replace("_", " "),
+        head,
+        body,
+    )
+
+
+def report_html(report: Any) -> SafeString | str:
+    """A run's report: what is tabular as tables, single values as a list, the rest as JSON.
+
+    It goes by the shape and not by names, so that a report of an older version reads as well.
+    """
+    if not isinstance(report, Mapping) or not report:
+        return pretty_json(report) if report else EMPTY
+    parts: list[SafeString | str] = []
+    single = {key: v for key, v in report.items() if not isinstance(v, (Mapping, list))}
+    if single:
+        parts.append(_table("summary", [{"": key, "value": v} for key, v in single.items()]))
+    for key, value in report.items():
+        rows = _rows_of(value)
+        if rows is not None:
+            parts.append(_table(key, rows))
+        elif key not in single and value:
+            parts.append(format_html("<p><b>{}</b></p>{}", key, pretty_json(value)))
+    return format_html('<div style="overflow-x:auto">{}</div>', _joined(parts))
+
+
+def _joined(parts: Iterable[SafeString | str]) -> SafeString:
+    return format_html_join("", "{}", ((part,) for part in parts))
+
+
+@admin.register(MigrationRun)
+class MigrationRunAdmin(ViewOnlyAdmin):
+    list_display = (
+        "started_at",
+        "status",
+        "source",
+        "target",
+        "rows_read",
+        "rows_written",
+        "letters",
+        "took",
+    )
+    list_filter = ("status", "started_at")
+    search_fields = ("id", "source", "target", "host", "error")
+    date_hierarchy = "started_at"
+    ordering = ("-started_at",)
+    fieldsets = (
+        (None, {"fields": ("id", "status", "source", "target", "started_at", "finished_at")}),
+        ("Rows", {"fields": ("rows_read", "rows_written", "letters", "took")}),
+        ("Report", {"fields": ("report_shown", "error")}),
+        ("How it was called", {"fields": ("host", "pid", "options")}),
+    )
+
+    @admin.display(description="dead letters", ordering="dead_lettered")
+    def letters(self, run: MigrationRun) -> SafeString | str:
+        """How many rows this run set aside, with a link to those that it still answers for."""
+        if not run.dead_lettered:
+            return "0"
+        url = reverse("admin:dbcore_deadletter_changelist")
+        return format_html('<a href="{}?run__id__exact={}">{}</a>', url, run.id, run.dead_lettered)
+
+    @admin.display(description="took")
+    def took(self, run: MigrationRun) -> str:
+        if run.finished_at is None:
+            return EMPTY
+        # Whole seconds: "0:01:07" reads better than microseconds.
+        return str(run.finished_at - run.started_at).split(".")[0]
+
+    @admin.display(description="report")
+    def report_shown(self, run: MigrationRun) -> SafeString | str:
+        return report_html(run.report)
+
+
+@admin.register(Checkpoint)
+class CheckpointAdmin(ViewOnlyAdmin):
+    list_display = (
+        "source_table",
+        "source",
+        "target",
+        "acknowledged",
+        "skipped",
+        "dead_lettered",
+        "complete",
+        "updated_at",
+    )
+    list_filter = ("complete", "source_table")
+    search_fields = ("source_table", "source", "target")
+    date_hierarchy = "updated_at"
+    ordering = ("-updated_at",)
+
+
+@admin.register(DeadLetter)
+class DeadLetterAdmin(ViewOnlyAdmin):
+    list_display = ("key", "source_table", "reason_short", "created_at", "resolved")
+    list_filter = (("resolved_at", admin.EmptyFieldListFilter), "source_table", "created_at")
+    search_fields = ("key", "row_ref", "reason", "source", "target", "run__id")
+    date_hierarchy = "created_at"
+    ordering = ("-created_at", "-id")
+    fieldsets = (
+        (None, {"fields": ("reason", "key", "row")}),
+        ("Where it is from", {"fields": ("source", "source_table", "row_ref")}),
+        ("Where it was to go", {"fields": ("target", "table")}),
+        ("When", {"fields": ("run", "copy_pass", "created_at", "resolved_at")}),
+    )
+
+    @admin.display(description="reason", ordering="reason")
+    def reason_short(self, letter: DeadLetter) -> str:
+        return shortened(letter.reason, 120)
+
+    @admin.display(description="resolved", boolean=True, ordering="resolved_at")
+    def resolved(self, letter: DeadLetter) -> bool:
+        return letter.resolved_at is not None

@@ -1,0 +1,65 @@
+"""`manage.py sync_tables`: parse, call, print. See docs/sync-tables.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from dbcore.errors import ConfigurationError
+from dbcore.table_sync import SyncReport, TableSyncError, sync_tables
+from dbcore.table_sync.run import TIMEOUT
+
+
+class Command(BaseCommand):
+    help = (
+        "Create the DynamoDB tables and indexes that are missing, and report what differs from "
+        "the models and cannot be mended in place (exit code 1). Deletes nothing; may be run twice."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--dry-run", action="store_true", help="say what would be done; write nothing"
+        )
+        parser.add_argument(
+            "--table",
+            action="append",
+            metavar="NAME",
+            help="only this table, with or without the prefix; may be given more than once",
+        )
+        parser.add_argument("--format", choices=("text", "json"), default="text")
+        parser.add_argument(
+            "--timeout",
+            type=float,
+            default=TIMEOUT,
+            metavar="SECONDS",
+            help="the longest wait for one table or index (default: %(default)g)",
+        )
+
+    def handle(
+        self,
+        *,
+        dry_run: bool,
+        table: list[str] | None,
+        format: str,
+        timeout: float,
+        **_: Any,
+    ) -> None:
+        try:
+            report = sync_tables(
+                dry_run=dry_run, tables=table, log=self.stderr.write, timeout=timeout
+            )
+        except ConfigurationError as error:
+            raise CommandError(str(error)) from error
+        except TableSyncError as error:
+            self._print(error.report, format)
+            raise CommandError(f"{len(error.report.errors)} tables failed.") from error
+        self._print(report, format)
+        if report.differences:
+            raise CommandError(
+                f"{len(report.differences)} differences cannot be mended in place; "
+                "see docs/sync-tables.md."
+            )
+
+    def _print(self, report: SyncReport, format: str) -> None:
+        self.stdout.write(report.as_json() if format == "json" else report.as_text())

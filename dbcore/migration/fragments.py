@@ -1,0 +1,248 @@
+"""The fast way from a stored row to the JSON text of its item.
+
+A fragment function handles the common form of one column and raises for everything else, whatever
+the exception; the row then takes the exact way (`readings` and `ItemLayout.to_item`), which alone
+decides what is a dead letter. Both ways give equal items: a property test holds them together, and
+verification, which knows only the exact way, would tell.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import re
+import zlib
+from collections.abc import Callable
+from json.encoder import encode_basestring as quote  # the C one: escapes, keeps non-ASCII
+from typing import Any
+
+import orjson
+from django.db import models
+
+from dbcore.attributes import MAX_NESTING
+from dbcore.items import DAY, DUE_DAY, TTL, Column, ItemLayout
+from dbcore.migration.json_shapes import JsonShapes
+from dbcore.tables import DAY_SHARDS, Retention
+
+Fragment = Callable[[Any], str]
+
+MAX_FAST_LENGTH = 100_000  # characters: below it no item can be over 400 KB
+_MAX_FAST_KEY = 250  # characters: below it no key can be too long
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_SECOND = dt.timedelta(seconds=1)
+_UNIX_DAY = dt.date(1970, 1, 1).toordinal()
+_ZEROS = "000000"
+_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z)?", re.ASCII
+)
+# Numbers that a double might not hold, or that are not written plainly, go the exact way.
+_UNSURE_NUMBER = re.compile(r"[\d.]{17}|\d[eE]").search
+
+
+class TakeTheExactWay(Exception):
+    """This value is not in the common form."""
+
+
+@functools.lru_cache(maxsize=8192)
+def when(value: str) -> tuple[str, int]:
+    """A stored time as DynamoDB's text, and in whole epoch seconds.
+
+    The cache pays because created_at, updated_at and timestamp are often the same.
+    """
+    found = _TIME.fullmatch(value)
+    if found is None or (value[10] == "T") != (found[4] is not None):
+        raise TakeTheExactWay
+    day, clock, fraction, _ = found.groups()
+    text = f"{day}T{clock}.{((fraction or '') + _ZEROS)[:6]}Z"
+    # Parsed for its own sake too: there is no 31 February.
+    return text, (dt.datetime.fromisoformat(text) - _EPOCH) // _SECOND
+
+
+def native_text(value: Any, depth: int = 0) -> str:
+    """A JSON value (as orjson reads it) in DynamoDB's terms, as JSON text."""
+    kind = type(value)
+    if kind is str:
+        return '{"S":' + quote(value) + "}"
+    if kind is float:
+        return f'{{"N":"{value!r}"}}' if value else '{"N":"0"}'
+    if kind is int:
+        return f'{{"N":"{value}"}}'
+    if kind is bool:
+        return '{"BOOL":true}' if value else '{"BOOL":false}'
+    if value is None:
+        return '{"NULL":true}'
+    if depth >= MAX_NESTING:
+        raise TakeTheExactWay
+    if kind is dict:
+        members = [quote(key) + ":" + native_text(each, depth + 1) for key, each in value.items()]
+        return '{"M":{' + ",".join(members) + "}}"
+    return '{"L":[' + ",".join([native_text(each, depth + 1) for each in value]) + "]}"
+
+
+def _json(prefix: str, null: str) -> Fragment:
+    shapes = JsonShapes()
+
+    def fragment(value: Any) -> str:
+        if value is None:
+            return null
+        converted = shapes.convert(value)
+        if converted is None:
+            if _UNSURE_NUMBER(value):
+                raise TakeTheExactWay
+            parsed = orjson.loads(value)
+            if type(parsed) is not dict and type(parsed) is not list:
+                raise TakeTheExactWay
+            converted = native_text(parsed)
+            shapes.learn(value)
+        return prefix + converted
+
+    return fragment
+
+
+def _text(prefix: str) -> Fragment:
+    start = prefix + '{"S":'
+
+    def fragment(value: Any) -> str:
+        return start + quote(value) + "}"
+
+    return fragment
+
+
+def _key_text(prefix: str) -> Fragment:
+    start = prefix + '{"S":'
+
+    def fragment(value: Any) -> str:
+        if not 0 < len(value) <= _MAX_FAST_KEY:
+            raise TakeTheExactWay
+        return start + quote(value) + "}"
+
+    return fragment
+
+
+def _time(prefix: str) -> Fragment:
+    start = prefix + '{"S":"'
+
+    def fragment(value: Any) -> str:
+        return start + when(value)[0] + '"}'
+
+    return fragment
+
+
+def _boolean(prefix: str) -> Fragment:
+    texts = {0: prefix + '{"BOOL":false}', 1: prefix + '{"BOOL":true}'}
+
+    def fragment(value: Any) -> str:
+        if type(value) is not int:
+            raise TakeTheExactWay
+        return texts[value]
+
+    return fragment
+
+
+def _integer(prefix: str) -> Fragment:
+    def fragment(value: Any) -> str:
+        if type(value) is not int:
+            raise TakeTheExactWay
+        return f'{prefix}{{"N":"{value}"}}'
+
+    return fragment
+
+
+def _float(prefix: str) -> Fragment:
+    def fragment(value: Any) -> str:
+        if type(value) is not float or not 1e-100 < abs(value) < 1e15:
+            raise TakeTheExactWay
+        return f'{prefix}{{"N":"{value!r}"}}'
+
+    return fragment
+
+
+def _exact_only(prefix: str) -> Fragment:
+    def fragment(value: Any) -> str:
+        raise TakeTheExactWay
+
+    return fragment
+
+
+_MAKER_OF: dict[type, Callable[[str], Fragment]] = {
+    models.CharField: _text,
+    models.TextField: _text,
+    models.EmailField: _text,
+    models.GenericIPAddressField: _text,
+    models.BooleanField: _boolean,
+    models.IntegerField: _integer,
+    models.BigIntegerField: _integer,
+    models.PositiveIntegerField: _integer,
+    models.PositiveBigIntegerField: _integer,
+    models.PositiveSmallIntegerField: _integer,
+    models.FloatField: _float,
+    models.DateTimeField: _time,
+    models.DecimalField: _exact_only,
+}
+
+
+def _nullable(fragment: Fragment) -> Fragment:
+    def wrapped(value: Any) -> str:
+        return "" if value is None else fragment(value)
+
+    return wrapped
+
+
+def fragment_of(column: Column, layout: ItemLayout) -> Fragment:
+    """The fragment function of a column: `,"name":{"S":"…"}`, or "" for null."""
+    prefix = f',"{column.attribute}":'
+    kind = type(column.field)
+    if kind is models.JSONField:
+        return _json(prefix, "" if column.nullable else prefix + '{"M":{}}')
+    maker = _MAKER_OF[kind]
+    if maker is _text and column.name in layout.key_limits:
+        maker = _key_text
+    fragment = maker(prefix)
+    return _nullable(fragment) if column.nullable else fragment
+
+
+RowFragment = Callable[[tuple[Any, ...]], str]
+
+
+def derived_fragments(layout: ItemLayout, at: dict[str, int]) -> list[RowFragment]:
+    """Functions of a whole row for the attributes that no column has; `at` is each field's place
+    in the row."""
+    table = layout.table
+    found: list[RowFragment] = []
+    if table.expires:
+        found.append(_ttl([(at[each.field], each.days * 86400) for each in table.expires]))
+    shard = at[table.key_fields[-1]]
+    if table.day_index is not None:
+        found.append(_day(at[table.day_index.timestamp], shard))
+    if table.needs_due_day and isinstance(table.retention, Retention):
+        since = [at[name] for name in table.retention.since]
+        found.append(_due_day(since, table.retention.days, shard))
+    return found
+
+
+def _ttl(deadlines: list[tuple[int, int]]) -> RowFragment:
+    def fragment(row: tuple[Any, ...]) -> str:
+        instants = [when(row[at])[1] + later for at, later in deadlines if row[at] is not None]
+        return f',"{TTL}":{{"N":"{min(instants)}"}}' if instants else ""
+
+    return fragment
+
+
+def _shard(key: Any) -> int:
+    return zlib.crc32(key.encode()) % DAY_SHARDS
+
+
+def _day(time_at: int, key_at: int) -> RowFragment:
+    def fragment(row: tuple[Any, ...]) -> str:
+        return f',"{DAY}":{{"S":"{when(row[time_at])[0][:10]}#{_shard(row[key_at])}"}}'
+
+    return fragment
+
+
+def _due_day(since: list[int], days: int, key_at: int) -> RowFragment:
+    def fragment(row: tuple[Any, ...]) -> str:
+        latest = max([when(row[at])[1] for at in since if row[at] is not None])
+        day = dt.date.fromordinal(_UNIX_DAY + latest // 86400 + days)
+        return f',"{DUE_DAY}":{{"S":"{day.isoformat()}#{_shard(row[key_at])}"}}'
+
+    return fragment

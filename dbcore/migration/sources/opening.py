@@ -1,0 +1,79 @@
+"""From what the command line says to a source."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.db import connections, models
+from django.utils.module_loading import import_string
+
+from dbcore.fields import RecordKeyField
+from dbcore.items import ItemLayout, layout_of
+from dbcore.migration.errors import SourceError
+from dbcore.migration.plan import LegacyTable
+from dbcore.migration.sources.base import Source
+from dbcore.migration.sources.django_db import DjangoSource
+from dbcore.migration.sources.sqlite import SqliteSource
+
+
+def open_source(file: str | None = None, database: str = "default") -> Source:
+    """An earlier SQLite file, or a Django database alias; SourceError when it cannot be read."""
+    if file is not None:
+        return _open_file(Path(file))
+    if database not in connections.databases:
+        known = ", ".join(sorted(connections.databases))
+        raise SourceError(f"there is no database {database!r} in DATABASES; there is: {known}")
+    tables = [_table_of(model) for model in stored_models()]
+    configured = connections.databases[database]
+    path = Path(str(configured["NAME"]))
+    if configured["ENGINE"] != "django.db.backends.sqlite3" or "memory" in str(path):
+        return DjangoSource(database, tables, name=f"database {database}")
+    return SqliteSource(
+        path,
+        tables,
+        name=f"{platform.node()}:{path.resolve()}",
+        known_elsewhere=[*connections[database].introspection.django_table_names(), "django_migrations"],
+        check_pages=False,
+    )
+
+
+def _open_file(path: Path) -> Source:
+    known: Sequence[LegacyTable] = import_string(settings.DBCORE_LEGACY_TABLES)
+    source = SqliteSource(path, known, name=f"{platform.node()}:{os.path.realpath(path)}")
+    if not source.plans:
+        names = ", ".join(table.name for table in known)
+        raise SourceError(f"{path} has none of the tables that are known here ({names})")
+    return source
+
+
+def stored_models() -> list[type[models.Model]]:
+    """Every model that DynamoDB keeps, in the order of their declaration."""
+    return [model for model in apps.get_models() if hasattr(model, "storage")]
+
+
+def _table_of(model: type[models.Model]) -> LegacyTable:
+    """Django's own table of a model, described as any other source table."""
+    layout = layout_of(model)
+    return LegacyTable(
+        name=model._meta.db_table,
+        model=model,
+        fields={column.name: column.field.column for column in layout.columns},
+        locate=_locate_by_primary_key(layout),
+    )
+
+
+def _locate_by_primary_key(layout: ItemLayout) -> Any:
+    primary = layout.model._meta.pk
+
+    def locate(key: Mapping[str, Any]) -> Mapping[str, Any]:
+        parts = [key[name] for name in layout.table.key_fields]
+        value = primary.value_of(parts) if isinstance(primary, RecordKeyField) else parts[0]
+        return {primary.column: value}
+
+    return locate

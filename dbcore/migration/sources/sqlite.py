@@ -1,0 +1,249 @@
+"""A SQLite file as a source, opened read-only: nothing here can change it."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote as quote_url
+
+from dbcore.migration.errors import SourceError
+from dbcore.migration.plan import LegacyTable, Row, TablePlan, find_rivals, plan_table
+from dbcore.migration.readings import UndecodableText
+from dbcore.migration.sources.base import PAGE_ROWS
+
+BUSY_TIMEOUT = 5.0  # seconds to wait for a writer to let go
+_HEADER = b"SQLite format 3\x00"
+_ROWID_NAMES = ("rowid", "_rowid_", "oid")
+
+
+def _name(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """A read-only connection to a SQLite file; SourceError says what is wrong with it."""
+    _check_file(path)
+    try:
+        connection = _connect(path, "mode=ro")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise SourceError(
+                f"{path} is locked by another process; let it finish, or copy the file first"
+            ) from None
+        # A file in WAL mode on a read-only medium: nobody writes it, so it may be read as it is.
+        if Path(f"{path}-wal").exists():
+            raise SourceError(f"{path} cannot be opened: {error}") from None
+        connection = _connect(path, "immutable=1")
+    except sqlite3.DatabaseError as error:
+        raise SourceError(f"{path} is not a SQLite database that can be read: {error}") from None
+    return connection
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        raise SourceError(f"{path} does not exist")
+    if not path.is_file():
+        raise SourceError(f"{path} is not a file")
+    try:
+        with path.open("rb") as file:
+            header = file.read(len(_HEADER))
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}") from None
+    if not header:
+        raise SourceError(f"{path} is empty (0 bytes)")
+    if header != _HEADER:
+        raise SourceError(f"{path} is not a SQLite database")
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    url = f"file:{quote_url(str(path.resolve()))}?{mode}"
+    return sqlite3.connect(url, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
+
+
+def _keep_undecodable(raw: bytes) -> str | UndecodableText:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return UndecodableText(raw)
+
+
+class SqliteSource:
+    """The tables of a SQLite file that `tables` knows."""
+
+    def __init__(
+        self,
+        path: Path,
+        tables: Sequence[LegacyTable],
+        *,
+        name: str,
+        known_elsewhere: Sequence[str] = (),
+        check_pages: bool = True,
+    ) -> None:
+        self.path = path
+        self.name = name
+        self._db = open_read_only(path)
+        if check_pages:
+            self._check_pages()
+        with self._readable():
+            self._build(tables, set(known_elsewhere))
+
+    def _check_pages(self) -> None:
+        """Refuse a corrupt file before the first row of it is copied."""
+        with self._readable():
+            (verdict,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise SourceError(f"{self.path} is corrupt: {verdict}. Restore it, or salvage it with "
+                              "`sqlite3 FILE .recover`")
+
+    def _build(self, tables: Sequence[LegacyTable], known_elsewhere: set[str]) -> None:
+        found = {
+            name
+            for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            if not name.startswith("sqlite_")
+        }
+        self._places: dict[str, tuple[str, ...]] = {}
+        self.plans = [self._plan(legacy) for legacy in tables if legacy.name in found]
+        find_rivals(self.plans)
+        known = {legacy.name for legacy in tables} | known_elsewhere
+        self.unknown = sorted(found - known) + [
+            f"{plan.source_table}.{column}"
+            for plan in self.plans
+            for column in plan.unknown_columns
+        ]
+
+    def _plan(self, legacy: LegacyTable) -> TablePlan:
+        info = self._db.execute(f"PRAGMA table_xinfo({_name(legacy.name)})").fetchall()
+        columns = [str(each[1]) for each in info]
+        keyed = sorted((each[5], str(each[1])) for each in info if each[5])
+        primary = [name for _, name in keyed]
+        self._places[legacy.name] = self._place(legacy.name, columns, primary)
+        return plan_table(legacy, columns, primary or (["id"] if "id" in columns else []))
+
+    def _place(self, table: str, columns: list[str], primary: list[str]) -> tuple[str, ...]:
+        """What orders the rows: SQLite's row number, else the primary key."""
+        (sql,) = self._db.execute(
+            "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)
+        ).fetchone()
+        taken = {column.lower() for column in columns}
+        free = [name for name in _ROWID_NAMES if name not in taken]
+        if "WITHOUT ROWID" in " ".join(str(sql).upper().split()) or not free:
+            return tuple(_name(column) for column in primary)
+        return (free[0],)
+
+    @contextlib.contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise SourceError(f"{self.path} cannot be read any further: {error}") from error
+
+    def fingerprint(self) -> str:
+        status = self.path.stat()
+        return f"{status.st_dev}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
+
+    def count(self, plan: TablePlan) -> int:
+        with self._readable():
+            (count,) = self._db.execute(
+                f"SELECT count(*) FROM {_name(plan.source_table)}"
+            ).fetchone()
+        return int(count)
+
+    def pages(
+        self, plan: TablePlan, after: Any = None, size: int = PAGE_ROWS
+    ) -> Iterator[list[Row]]:
+        place = self._places[plan.source_table]
+        bound = f"WHERE ({', '.join(place)}) > ({', '.join('?' * len(place))})"
+        order = f"ORDER BY {', '.join(place)} LIMIT {int(size)}"
+        first = f"{self._select(plan)} {order}"
+        later = f"{self._select(plan)} {bound} {order}"
+        while True:
+            arguments = () if after is None else self._as_place(after)
+            page = self._fetch(later if arguments else first, arguments)
+            if not page:
+                return
+            # Before the page is handed out: its rows may be replaced by who gets them.
+            after = page[-1][0]
+            yield page
+            if len(page) < size:
+                return
+
+    def _select(self, plan: TablePlan) -> str:
+        place = self._places[plan.source_table]
+        # Several columns make a place together: as JSON, so that it is one value that can be kept.
+        shown = place[0] if len(place) == 1 else f"json_array({', '.join(place)})"
+        columns = "".join(f", {_name(column)}" for column in plan.columns)
+        return f"SELECT {shown}{columns} FROM {_name(plan.source_table)}"
+
+    @staticmethod
+    def _as_place(place: Any) -> tuple[Any, ...]:
+        if isinstance(place, str) and place.startswith("["):
+            import json
+
+            return tuple(json.loads(place))
+        return (place,)
+
+    def _fetch(self, sql: str, arguments: tuple[Any, ...]) -> list[Row]:
+        with self._readable():
+            try:
+                return self._db.execute(sql, arguments).fetchall()
+            except sqlite3.OperationalError as error:
+                if "decode" not in str(error):
+                    raise
+            # Some text of the page is not UTF-8: read it again, keeping such values as bytes.
+            self._db.text_factory = _keep_undecodable
+            try:
+                return self._db.execute(sql, arguments).fetchall()
+            finally:
+                self._db.text_factory = str
+
+    def find(self, plan: TablePlan, columns: Mapping[str, Any]) -> list[Row]:
+        found = self._find(plan, columns, "{} = ?")
+        # A column without affinity may hold a number where the item has its digits.
+        return found or self._find(plan, columns, "CAST({} AS TEXT) = CAST(? AS TEXT)")
+
+    def _find(self, plan: TablePlan, columns: Mapping[str, Any], test: str) -> list[Row]:
+        tests = " AND ".join(test.format(_name(name)) for name in columns)
+        return self._fetch(f"{self._select(plan)} WHERE {tests}", tuple(columns.values()))
+
+    def at(self, plan: TablePlan, place: Any) -> Row | None:
+        names = self._places[plan.source_table]
+        tests = f"({', '.join(names)}) = ({', '.join('?' * len(names))})"
+        rows = self._fetch(f"{self._select(plan)} WHERE {tests}", self._as_place(place))
+        return rows[0] if rows else None
+
+    def duplicates(self, plan: TablePlan) -> dict[tuple[str, ...], Any]:
+        names = [plan.fields[column.name] for column in plan.layout.key]
+        columns = [name for name in names if isinstance(name, str)]
+        if len(columns) < len(names) or self._schema_is_unique(plan.source_table, columns):
+            # A computed key is made of the primary key.
+            return {}
+        keys = ", ".join(f"CAST({_name(column)} AS TEXT)" for column in columns)
+        place = self._places[plan.source_table][0]
+        rows = self._fetch(
+            f"SELECT min({place}), {keys} FROM {_name(plan.source_table)} "
+            f"GROUP BY {keys} HAVING count(*) > 1",
+            (),
+        )
+        return {tuple(row[1:]): row[0] for row in rows}
+
+    def _schema_is_unique(self, table: str, columns: list[str]) -> bool:
+        """Whether the schema allows one row a key. Columns without affinity could hold 1 and '1',
+        which are one key to us."""
+        info = self._db.execute(f"PRAGMA table_xinfo({_name(table)})").fetchall()
+        loose = {each[1] for each in info if not each[2] or "BLOB" in str(each[2]).upper()}
+        primary = {each[1] for each in info if each[5]}
+        candidates = [primary] if primary else []
+        for index in self._db.execute(f"PRAGMA index_list({_name(table)})").fetchall():
+            if index[2] and not index[4]:  # unique, and not partial
+                parts = self._db.execute(f"PRAGMA index_info({_name(index[1])})").fetchall()
+                candidates.append({part[2] for part in parts})
+        return any(
+            each <= set(columns) and not each & loose for each in candidates if None not in each
+        )
+
+    def close(self) -> None:
+        self._db.close()

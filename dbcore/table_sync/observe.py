@@ -1,0 +1,97 @@
+"""Reads what DynamoDB says of a table. Writes nothing.
+
+An engine that does not know an operation leaves a gap in what is observed, never an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from botocore.exceptions import ClientError
+
+from dbcore.schema import Request
+from dbcore.table_sync.plan import Description, Observed
+
+UNKNOWN_OPERATION = "UnknownOperationException"
+
+
+class Caller(Protocol):
+    """What is needed of the wire."""
+
+    def call(self, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]: ...
+
+
+def error_code(error: ClientError) -> str:
+    """DynamoDB's code of an error."""
+    return str(error.response["Error"]["Code"])
+
+
+class Observer:
+    """Answers about tables; `unknown` is told each operation that the engine does not know."""
+
+    def __init__(self, wire: Caller, unknown: Callable[[str], None]) -> None:
+        self._wire = wire
+        self._unknown = unknown
+
+    def table_names(self) -> list[str]:
+        """Every table of the account in this region."""
+        names: list[str] = []
+        page: Request = {}
+        while True:
+            answer = self._wire.call("ListTables", page)
+            names += answer["TableNames"]
+            if not answer.get("LastEvaluatedTableName"):
+                return names
+            page = {"ExclusiveStartTableName": answer["LastEvaluatedTableName"]}
+
+    def describe(self, name: str) -> Description | None:
+        """DescribeTable's answer; None when there is no such table."""
+        try:
+            table: Description = self._wire.call("DescribeTable", {"TableName": name})["Table"]
+        except ClientError as error:
+            if error_code(error) == "ResourceNotFoundException":
+                return None
+            raise
+        return table
+
+    def observe(self, table: Description | None) -> Observed:
+        """All that a plan needs to know of a table, from its description on."""
+        if table is None:
+            return Observed(None)
+        name = {"TableName": table["TableName"]}
+        ttl = self._ask("DescribeTimeToLive", name)
+        backups = self._ask("DescribeContinuousBackups", name)
+        return Observed(
+            table,
+            None if ttl is None else ttl["TimeToLiveDescription"],
+            None if backups is None else _recovery_status(backups),
+            self._tags(table["TableArn"]),
+        )
+
+    def _tags(self, arn: str) -> dict[str, str] | None:
+        tags: dict[str, str] = {}
+        page: Request = {"ResourceArn": arn}
+        while True:
+            answer = self._ask("ListTagsOfResource", page)
+            if answer is None:
+                return None
+            tags.update({tag["Key"]: tag["Value"] for tag in answer.get("Tags", ())})
+            if not answer.get("NextToken"):
+                return tags
+            page = {"ResourceArn": arn, "NextToken": answer["NextToken"]}
+
+    def _ask(self, operation: str, request: Request) -> dict[str, Any] | None:
+        try:
+            return self._wire.call(operation, request)
+        except ClientError as error:
+            if error_code(error) != UNKNOWN_OPERATION:
+                raise
+            self._unknown(operation)
+            return None
+
+
+def _recovery_status(backups: Description) -> str:
+    description = backups["ContinuousBackupsDescription"]
+    status = description.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus")
+    return str(status or "DISABLED")
