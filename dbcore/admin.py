@@ -31,11 +31,20 @@ def preformatted(text: str) -> SafeString:
     )
 
 
+def json_text(value: Any, *, indent: int | None = None, encoder: Any = None) -> str:
+    """A JSON value as a page can show it: a lone surrogate, which is one reason for a dead letter,
+    is no text that a page could be sent with, and stays escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent, cls=encoder)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=indent, cls=encoder)
+    return text
+
+
 def pretty_json(value: Any) -> SafeString | str:
     """A JSON value, indented."""
-    if value is None:
-        return EMPTY
-    return preformatted(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    return EMPTY if value is None else preformatted(json_text(value, indent=2))
 
 
 def shortened(text: str, length: int) -> str:
@@ -105,7 +114,7 @@ def _cell(value: Any) -> SafeString:
         return format_html('<td style="text-align:right">{}</td>', f"{value:,}")
     if value is None:
         return format_html("<td>{}</td>", EMPTY)
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = value if isinstance(value, str) else json_text(value)
     return format_html("<td>{}</td>", text)
 
 
@@ -211,10 +220,27 @@ class CheckpointAdmin(ViewOnlyAdmin):
     ordering = ("-updated_at",)
 
 
+class ResolvedFilter(admin.SimpleListFilter):
+    """Dead letters that wait for somebody, or those that are done with."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("open", "Open"), ("resolved", "Resolved")]
+
+    def queryset(
+        self, request: HttpRequest, queryset: models.QuerySet[Any]
+    ) -> models.QuerySet[Any]:
+        if self.value() is None:
+            return queryset
+        return queryset.filter(resolved_at__isnull=self.value() == "open")
+
+
 @admin.register(DeadLetter)
 class DeadLetterAdmin(ViewOnlyAdmin):
     list_display = ("key", "source_table", "reason_short", "created_at", "resolved")
-    list_filter = (("resolved_at", admin.EmptyFieldListFilter), "source_table", "created_at")
+    list_filter = (ResolvedFilter, "source_table", "created_at")
     search_fields = ("key", "row_ref", "reason", "source", "target", "run__id")
     date_hierarchy = "created_at"
     ordering = ("-created_at", "-id")

@@ -22,7 +22,6 @@ class MigrationRun(models.Model):
         RUNNING = "running"
         COMPLETED = "completed"
         COMPLETED_WITH_DEAD_LETTERS = "completed_with_dead_letters"
-        DIFFERENT = "different", "completed, verification found differences"
         FAILED = "failed"
         INTERRUPTED = "interrupted"
 
@@ -87,7 +86,7 @@ class DeadLetter(models.Model):
     source_table = models.CharField(max_length=255)
     table = models.CharField(max_length=255)
     # Where the row is in its source (SQLite's rowid, or the primary key), as JSON text.
-    row_ref = models.CharField(max_length=1000)
+    row_ref = models.CharField(max_length=2500)
     key = models.CharField(max_length=1000)
     reason = models.TextField()
     # Column -> value. What JSON cannot carry is {"$bytes": base64} or {"$real": "NaN"}.

@@ -5,7 +5,6 @@ nor save a record that DynamoDB could not keep; a secret never reaches a page.
 from __future__ import annotations
 
 import functools
-import json
 from typing import Any, ClassVar
 
 from django import forms
@@ -17,7 +16,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from daylight.admin.lists import BoundedPaginator, ExpiryFilter, is_live
-from dbcore.admin import ReadableAdmin
+from dbcore.admin import ReadableAdmin, json_text
 from dbcore.errors import InvalidValue
 from dbcore.fields import RecordKeyField
 from dbcore.items import ItemLayout, layout_of
@@ -56,7 +55,7 @@ class IndentedJson(forms.JSONField):
     def prepare_value(self, value: Any) -> Any:
         if value is None or isinstance(value, InvalidJSONInput):
             return value
-        return json.dumps(value, ensure_ascii=False, indent=2, cls=self.encoder)
+        return json_text(value, indent=2, encoder=self.encoder)
 
 
 class RecordForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -80,7 +79,8 @@ class RecordForm(forms.ModelForm):  # type: ignore[type-arg]
         super()._post_clean()  # type: ignore[misc]
         if self.errors:
             return
-        record, layout = self.instance, layout_of(type(self.instance))
+        record: models.Model = self.instance
+        layout = layout_of(type(record))
         try:
             layout.to_item({name: getattr(record, name) for name in layout.by_name})
         except InvalidValue as error:
@@ -143,6 +143,12 @@ class RecordAdmin(ReadableAdmin):
 
     def get_exclude(self, request: HttpRequest, obj: Any = None) -> Any:
         return (*(super().get_exclude(request, obj) or ()), *self.secret)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Not by a secret either: ?key_hash__startswith= would tell it letter by letter."""
+        if lookup.startswith(self.secret):
+            return False
+        return super().lookup_allowed(lookup, value, request)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """The key first, the stamps last, everything else as the model orders it."""

@@ -48,5 +48,5 @@ class LocationHistoryAdmin(LargeTableAdmin):
         """Latitude and longitude, where the location has them; else what there is, shortened."""
         location = record.location
         if isinstance(location, dict) and {"lat", "lng"} <= location.keys():
-            return f"{location['lat']}, {location['lng']}"
+            return f"{location['lat']},\N{NO-BREAK SPACE}{location['lng']}"
         return str(location)[:60]

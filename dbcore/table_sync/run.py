@@ -51,7 +51,7 @@ def sync_tables(
 
     `tables` limits the run to some, named with or without the prefix. `timeout` is the longest
     wait, in seconds, for one table or index. Raises TableSyncError, after all tables, if any
-    could not be brought to an end.
+    could not be brought to an end, and a BotoCoreError if DynamoDB is out of reach.
     """
     run = _Run(wire or get_wire(), log, timeout, dry_run)
     wanted = wanted_tables()

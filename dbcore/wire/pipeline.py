@@ -95,9 +95,16 @@ class Pipeline:
         """Whether another request may be submitted."""
         return len(self._flying) + len(self._waiting) < self.width
 
-    def submit(self, operation: str, table: str, body: bytes, tag: Any) -> None:
-        """Send a request; its completion will carry `tag`."""
-        self._send(_Request(operation, table, body, tag, time.monotonic()))
+    def submit(
+        self, operation: str, table: str, body: bytes, tag: Any, *, delay: float = 0.0
+    ) -> None:
+        """Send a request, after `delay` seconds; its completion will carry `tag`."""
+        now = time.monotonic()
+        request = _Request(operation, table, body, tag, now)
+        if delay:
+            heapq.heappush(self._waiting, (now + delay, next(self._order), request))
+        else:
+            self._send(request)
 
     def gather(self, timeout: float = 0.0) -> list[Completion]:
         """The requests that have completed; waits up to `timeout` seconds for the first."""

@@ -13,7 +13,7 @@ from django.db import models
 from django.db.models.functions import Lower, Upper
 from django.test.utils import isolate_apps
 from django.utils import timezone
-from pytest_django.fixtures import Settings
+from pytest_django import Settings
 
 from dbcore.checks import HINTS, check_declarations, check_endpoint, check_models
 from dbcore.fields import RecordKeyField

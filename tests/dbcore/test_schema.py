@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.db import models
 from django.test.utils import isolate_apps
-from pytest_django.fixtures import Settings
+from pytest_django import Settings
 
 from daylight.models import AuditLog, Plan, UsageAnalytics, User
 from dbcore.items import ItemLayout, layout_of

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from botocore.exceptions import BotoCoreError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from dbcore.errors import ConfigurationError
+from dbcore.errors import DbcoreError
 from dbcore.table_sync import SyncReport, TableSyncError, sync_tables
 from dbcore.table_sync.run import TIMEOUT
 
@@ -49,11 +50,11 @@ class Command(BaseCommand):
             report = sync_tables(
                 dry_run=dry_run, tables=table, log=self.stderr.write, timeout=timeout
             )
-        except ConfigurationError as error:
-            raise CommandError(str(error)) from error
         except TableSyncError as error:
             self._print(error.report, format)
             raise CommandError(f"{len(error.report.errors)} tables failed.") from error
+        except (DbcoreError, BotoCoreError) as error:
+            raise CommandError(str(error)) from error
         self._print(report, format)
         if report.differences:
             raise CommandError(

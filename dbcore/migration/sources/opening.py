@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from django.apps import apps
 from django.conf import settings
 from django.db import connections, models
 from django.utils.module_loading import import_string
@@ -20,6 +19,7 @@ from dbcore.migration.plan import LegacyTable
 from dbcore.migration.sources.base import Source
 from dbcore.migration.sources.django_db import DjangoSource
 from dbcore.migration.sources.sqlite import SqliteSource
+from dbcore.schema import storage_models
 
 
 def open_source(file: str | None = None, database: str = "default") -> Source:
@@ -29,7 +29,7 @@ def open_source(file: str | None = None, database: str = "default") -> Source:
     if database not in connections.databases:
         known = ", ".join(sorted(connections.databases))
         raise SourceError(f"there is no database {database!r} in DATABASES; there is: {known}")
-    tables = [_table_of(model) for model in stored_models()]
+    tables = [_table_of(model) for model in storage_models()]
     configured = connections.databases[database]
     path = Path(str(configured["NAME"]))
     if configured["ENGINE"] != "django.db.backends.sqlite3" or "memory" in str(path):
@@ -38,7 +38,10 @@ def open_source(file: str | None = None, database: str = "default") -> Source:
         path,
         tables,
         name=f"{platform.node()}:{path.resolve()}",
-        known_elsewhere=[*connections[database].introspection.django_table_names(), "django_migrations"],
+        known_elsewhere=[
+            "django_migrations",
+            *connections[database].introspection.django_table_names(),
+        ],
         check_pages=False,
     )
 
@@ -50,11 +53,6 @@ def _open_file(path: Path) -> Source:
         names = ", ".join(table.name for table in known)
         raise SourceError(f"{path} has none of the tables that are known here ({names})")
     return source
-
-
-def stored_models() -> list[type[models.Model]]:
-    """Every model that DynamoDB keeps, in the order of their declaration."""
-    return [model for model in apps.get_models() if hasattr(model, "storage")]
 
 
 def _table_of(model: type[models.Model]) -> LegacyTable:

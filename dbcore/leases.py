@@ -1,0 +1,200 @@
+"""That one process at a time does a job on a target: a lease in DynamoDB itself.
+
+A lease runs out by itself when its holder dies; a holder that is known to be dead (its process is
+gone from this machine) is replaced at once. It guards against two runs by mistake, not against a
+holder that sleeps through its lease: what is written under one must be safe to write twice.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from botocore.exceptions import ClientError
+from django.conf import settings
+
+from dbcore.errors import DbcoreError
+from dbcore.wire import Wire
+
+LEASE_SECONDS = 30
+RENEW_SECONDS = 8
+_NAMES = {"#name": "name", "#owner": "owner", "#expires": "expires"}
+
+
+class LeaseHeld(DbcoreError):
+    """Another process holds the lease."""
+
+
+class LeaseLost(DbcoreError):
+    """The lease ran out, and another process has taken it."""
+
+
+def lease_table() -> str:
+    """The name of the table that holds the leases."""
+    return f"{settings.DYNAMODB_TABLE_PREFIX}leases"
+
+
+def process_place() -> str:
+    """Where process ids mean what they mean here: this boot and this process namespace."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return ""  # cannot be told: a dead holder's lease must run out
+
+
+def process_birth(pid: int) -> str:
+    """When a process was started, in the kernel's ticks; "" when there is no such process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] == "Z" else fields[19]
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lease."""
+
+    owner: str
+    host: str
+    pid: int
+    birth: str
+    place: str
+    since: str
+    expires: float
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it is known that the holder's process is gone."""
+        return bool(self.place) and self.place == process_place() and (
+            process_birth(self.pid) != self.birth
+        )
+
+    def __str__(self) -> str:
+        return f"{self.owner} on {self.host}, process {self.pid}, since {self.since}"
+
+
+class Lease:
+    """A lease on `name`. Use as a context manager, and call `keep` often while working."""
+
+    def __init__(self, wire: Wire, name: str, owner: str) -> None:
+        self.name = name
+        self.owner = owner
+        self._wire = wire
+        self._renewed = 0.0
+        self._since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def acquire(self) -> None:
+        """Take the lease; LeaseHeld names who has it."""
+        now = time.time()
+        free = "attribute_not_exists(#name) OR #expires < :now OR #owner = :me"
+        if self._put(free, {":now": _number(now), ":me": {"S": self.owner}}):
+            return
+        holder = self.holder()
+        if holder is None:
+            return self.acquire()
+        if holder.is_dead and self._put("#owner = :dead", {":dead": {"S": holder.owner}}):
+            return None
+        left = max(0, round(holder.expires - time.time()))
+        raise LeaseHeld(
+            f"another {self.name} is running: {holder}. Wait until it has finished; if it is dead, "
+            f"its lease runs out in {left} seconds"
+        )
+
+    def keep(self) -> None:
+        """Renew the lease when it is time to; LeaseLost when another process has it."""
+        if time.monotonic() - self._renewed < RENEW_SECONDS:
+            return
+        if not self._put("#owner = :me", {":me": {"S": self.owner}}):
+            raise LeaseLost(f"the lease on {self.name} is now held by {self.holder()}")
+
+    def release(self) -> None:
+        """Give the lease up, if it is still ours."""
+        try:
+            self._wire.call(
+                "DeleteItem",
+                {
+                    "TableName": lease_table(),
+                    "Key": {"name": {"S": self.name}},
+                    "ConditionExpression": "#owner = :me",
+                    "ExpressionAttributeNames": {"#owner": "owner"},
+                    "ExpressionAttributeValues": {":me": {"S": self.owner}},
+                },
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+
+    def holder(self) -> Holder | None:
+        """Who has the lease now."""
+        answer = self._wire.call(
+            "GetItem",
+            {
+                "TableName": lease_table(),
+                "Key": {"name": {"S": self.name}},
+                "ConsistentRead": True,
+            },
+        )
+        item = answer.get("Item")
+        if item is None:
+            return None
+        return Holder(
+            owner=item["owner"]["S"],
+            host=item["host"]["S"],
+            pid=int(item["pid"]["N"]),
+            birth=item["birth"]["S"],
+            place=item["place"]["S"],
+            since=item["since"]["S"],
+            expires=float(item["expires"]["N"]),
+        )
+
+    def _put(self, condition: str, values: dict[str, Any]) -> bool:
+        started = time.monotonic()
+        expires = time.time() + LEASE_SECONDS
+        item = {
+            "name": {"S": self.name},
+            "owner": {"S": self.owner},
+            "host": {"S": platform.node()},
+            "pid": {"N": str(os.getpid())},
+            "birth": {"S": process_birth(os.getpid())},
+            "place": {"S": process_place()},
+            "since": {"S": self._since},
+            "expires": _number(expires),
+            # Long after the lease: DynamoDB tidies up, it does not decide.
+            "ttl": {"N": str(int(expires) + 86400)},
+        }
+        names = {key: name for key, name in _NAMES.items() if key in condition}
+        try:
+            self._wire.call(
+                "PutItem",
+                {
+                    "TableName": lease_table(),
+                    "Item": item,
+                    "ConditionExpression": condition,
+                    "ExpressionAttributeNames": names,
+                    "ExpressionAttributeValues": values,
+                },
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise
+        self._renewed = started
+        return True
+
+
+def _number(value: float) -> dict[str, str]:
+    return {"N": f"{value:.3f}"}

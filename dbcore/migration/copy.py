@@ -1,0 +1,187 @@
+"""The copy of one source table: rows in order, encoded, put, acknowledged, recorded.
+
+A new table is written straight. Where items may be there already (a finished copy run again, the
+stretch behind a checkpoint), each is read first: an equal one is left, and one that was changed in
+DynamoDB after its row is never overwritten.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dbcore.errors import InvalidValue
+from dbcore.guards import guards_of
+from dbcore.migration.compare import differing_attributes
+from dbcore.migration.encoding import RowEncoder, Values
+from dbcore.migration.flow import Flow
+from dbcore.migration.fragments import MAX_FAST_LENGTH
+from dbcore.migration.ledger import WINDOW_ROWS, Batch, Ledger
+from dbcore.migration.plan import Row, TablePlan
+from dbcore.migration.reads import Expected, Reader, expect
+from dbcore.migration.sources import Source
+from dbcore.migration.writes import (
+    BATCH_ITEMS,
+    BatchWriter,
+    GuardedPut,
+    GuardedWriter,
+    put_text,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CopyOptions:
+    """What a copy is asked to do. `compare_first`: the rows have been copied before."""
+
+    now: dt.datetime
+    compare_first: bool = False
+    skip_expired: bool = False
+
+
+class TableCopy:
+    """One pass over one source table."""
+
+    def __init__(
+        self,
+        source: Source,
+        plan: TablePlan,
+        flow: Flow,
+        ledger: Ledger,
+        options: CopyOptions,
+    ) -> None:
+        self.source = source
+        self.plan = plan
+        self.layout = plan.layout
+        self.flow = flow
+        self.ledger = ledger
+        self.options = options
+        self.encoder = RowEncoder(plan, source)
+        self._reader = Reader(flow, self.layout)
+        self._guarded = GuardedWriter(flow, self.layout, ledger)
+        self._plainly = BatchWriter(flow, self.layout, ledger)
+
+    def run(self) -> None:
+        """Copy every row after the checkpoint, then mark the pass complete."""
+        checkpoint = self.ledger.checkpoint
+        after = None if checkpoint is None else checkpoint.position
+        # Behind a checkpoint lie rows that may or may not have been written: never more of them
+        # than the window that the ledger keeps.
+        unsure = 0 if after is None else WINDOW_ROWS
+        for page in self.source.pages(self.plan, after):
+            if self.options.compare_first or unsure > 0:
+                self._each(page, self._reader.rows_a_request, self._compare)
+                unsure -= len(page)
+            else:
+                self._each(page, BATCH_ITEMS, self._put)
+        self.flow.drain()
+        self.ledger.save(complete=True)
+
+    def _each(self, page: list[Row], size: int, step: Callable[[list[Row]], None]) -> None:
+        for start in range(0, len(page), size):
+            while self.ledger.must_wait:
+                self.flow.pump(0.1)
+            step(page[start : start + size])
+
+    def _put(self, rows: list[Row]) -> None:
+        batch = self.ledger.open_batch(rows[-1][0], len(rows))
+        if self.layout.unique:
+            found = self._expected(batch, rows)
+            self._guarded.put(
+                batch, [GuardedPut(each.row, each.item, each.guards, []) for each in found]
+            )
+            return
+        texts = self._fast(rows)
+        if texts is None:
+            found = self._expected(batch, rows)
+            rows = [each.row for each in found]
+            texts = [put_text(each.item) for each in found]
+        self._plainly.put(batch, rows, texts)
+
+    def _fast(self, rows: list[Row]) -> list[str] | None:
+        """The put requests of rows that are all in the common form, or None."""
+        fast = self.encoder.fast
+        if fast is None or self.options.skip_expired:
+            return None
+        try:
+            texts = [fast(row) for row in rows]
+        except Exception:
+            # Whatever it is, the exact way finds it again and says what it is.
+            return None
+        return texts if sum(map(len, texts)) < MAX_FAST_LENGTH else None
+
+    def _expected(self, batch: Batch, rows: list[Row]) -> list[Expected]:
+        """The rows that can be items; the others are settled here."""
+        found: list[Expected] = []
+        for row in rows:
+            try:
+                values, item = self.encoder.item(row)
+            except InvalidValue as error:
+                self.ledger.dead(batch, row, str(error))
+                continue
+            if self.options.skip_expired and self._has_expired(values):
+                self.ledger.skipped(batch)
+                continue
+            found.append(expect(self.layout, row, values, item))
+        return found
+
+    def _has_expired(self, values: Values) -> bool:
+        return has_expired(self.layout.expires_at(values), self.options.now)
+
+    def _compare(self, rows: list[Row]) -> None:
+        batch = self.ledger.open_batch(rows[-1][0], len(rows))
+        found = self._expected(batch, rows)
+        if found:
+            self._reader.read(found, lambda expected: self._compared(batch, expected))
+        if self.layout.unique:
+            # In order: of two rows with one value, the earlier takes it.
+            self.flow.drain()
+
+    def _compared(self, batch: Batch, found: list[Expected]) -> None:
+        changed: list[Expected] = []
+        for each in found:
+            if each.actual is None:
+                if self.options.compare_first and self._has_expired(each.values):
+                    # It was copied once; DynamoDB has carried out its expiry since.
+                    self.ledger.skipped(batch)
+                else:
+                    changed.append(each)
+            elif differing_attributes(each.item, each.actual):
+                if is_newer(each):
+                    self.ledger.skipped(batch)
+                else:
+                    changed.append(each)
+            elif each.lost_guards:
+                changed.append(each)
+            else:
+                self.ledger.unchanged(batch)
+        if changed:
+            self.write(batch, changed)
+
+    def write(self, batch: Batch, changed: list[Expected]) -> None:
+        """Put the items of rows that were read before."""
+        if self.layout.unique:
+            self._guarded.put(batch, [self._guarded_put(each) for each in changed])
+        else:
+            texts = [put_text(each.item) for each in changed]
+            self._plainly.put(batch, [each.row for each in changed], texts)
+
+    def _guarded_put(self, each: Expected) -> GuardedPut:
+        stale = []
+        if each.actual is not None:
+            kept = {guard.key for guard in each.guards}
+            old = guards_of(self.layout, self.layout.from_item(each.actual))
+            stale = [guard for guard in old if guard.key not in kept]
+        return GuardedPut(each.row, each.item, each.guards, stale)
+
+
+def has_expired(expires: int | None, now: dt.datetime) -> bool:
+    """Whether an expiry (epoch seconds) has passed."""
+    return expires is not None and expires <= now.timestamp()
+
+
+def is_newer(each: Expected) -> bool:
+    """Whether DynamoDB's item was changed after the row: then it has been written to since."""
+    name = each.item.get("updatedAt", {}).get("S")
+    actual = (each.actual or {}).get("updatedAt", {}).get("S")
+    return name is not None and actual is not None and bool(actual > name)

@@ -1,0 +1,112 @@
+"""One table's rows as items: the exact way for every row, the fast way for the common ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import models
+
+from dbcore.attributes import Item
+from dbcore.errors import InvalidValue
+from dbcore.items import Column
+from dbcore.migration.fragments import TakeTheExactWay, derived_fragments, fragment_of
+from dbcore.migration.plan import Computed, Constant, Row, TablePlan
+from dbcore.migration.readings import reading_for
+from dbcore.migration.sources.base import Source
+
+Values = dict[str, Any]
+
+
+class RowEncoder:
+    """The rows of one plan as values and items. Not thread-safe: it keeps shapes it has seen."""
+
+    def __init__(self, plan: TablePlan, source: Source) -> None:
+        self.plan = plan
+        self.layout = plan.layout
+        self._source = source
+        self._readers = [(column, self._reader(column)) for column in plan.layout.columns]
+        self._duplicates = source.duplicates(plan)
+        self._rivals = [(rival, rival.constants) for rival in plan.rivals]
+        self.fast: Callable[[Row], str] | None = self._fast()
+
+    def item(self, row: Row) -> tuple[Values, Item]:
+        """A row's values and item; InvalidValue says why it cannot be one."""
+        values = self.values(row)
+        item = self.layout.to_item(values)
+        self._check_key_is_free(row, values)
+        return values, item
+
+    def values(self, row: Row) -> Values:
+        """A row's values by field name; null where a required one is missing."""
+        found: Values = {}
+        for column, read in self._readers:
+            try:
+                found[column.name] = read(row)
+            except InvalidValue as error:
+                raise InvalidValue(f"{column.name} {error}") from None
+        return found
+
+    def _reader(self, column: Column) -> Callable[[Row], Any]:
+        source = self.plan.fields.get(column.name)
+        at = self.plan.at
+        if isinstance(source, Constant):
+            return lambda row: source.value
+        if isinstance(source, Computed):
+            places = [at[name] for name in source.columns]
+            return lambda row: source.make(*[row[place] for place in places])
+        # What Daylight's earlier backend meant by a NULL in a JSON column.
+        is_json = isinstance(column.field, models.JSONField) and not column.nullable
+        null: Callable[[], Any] = dict if is_json else lambda: None
+        if source is None:
+            return lambda row: null()
+        place, reading = at[source], reading_for(column.field)
+
+        def read(row: Row) -> Any:
+            value = row[place]
+            return null() if value is None else reading(value)
+
+        return read
+
+    def _check_key_is_free(self, row: Row, values: Values) -> None:
+        """Raise InvalidValue when an earlier row has this key: it must not be overwritten."""
+        if self._duplicates:
+            key = tuple(str(values[name]) for name in self.layout.table.key_fields)
+            first = self._duplicates.get(key, row[0])
+            if first != row[0]:
+                raise InvalidValue(f"key belongs to another row (row {first})")
+        for rival, constants in self._rivals:
+            if all(values[name] == value for name, value in constants.items()):
+                self._check_rival(rival, values)
+
+    def _check_rival(self, rival: TablePlan, values: Values) -> None:
+        key = {name: values[name] for name in self.layout.table.key_fields}
+        columns = rival.locate(key)
+        if columns is not None and self._source.find(rival, columns):
+            raise InvalidValue(f"key belongs to a row of {rival.source_table}")
+
+    def _fast(self) -> Callable[[Row], str] | None:
+        """Row -> its put request's JSON text, or None where every row needs the exact way."""
+        plan, layout = self.plan, self.layout
+        if self._duplicates or layout.unique:
+            return None
+        columns: list[tuple[int, Callable[[Any], str]]] = []
+        for column in layout.columns:
+            source = plan.fields.get(column.name)
+            if not isinstance(source, str):
+                return None
+            columns.append((plan.at[source], fragment_of(column, layout)))
+        at = {name: plan.at[str(source)] for name, source in plan.fields.items()}
+        derived = derived_fragments(layout, at)
+        taken = {at[name]: value for _, fixed in self._rivals for name, value in fixed.items()}
+
+        def fast(row: Row) -> str:
+            text = "".join([fragment(row[place]) for place, fragment in columns])
+            for of_row in derived:
+                text += of_row(row)
+            for place, value in taken.items():
+                if row[place] == value:
+                    raise TakeTheExactWay  # the key may be one of the other table's
+            return '{"PutRequest":{"Item":{' + text[1:] + "}}}"
+
+        return fast

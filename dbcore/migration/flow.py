@@ -1,0 +1,97 @@
+"""Requests of one pass over a table: how many are in flight, what follows when one is answered,
+and when to stop for a signal or a lost lease.
+
+Nothing is answered twice or forgotten: a request is in the queue, in flight, or handled.
+"""
+
+from __future__ import annotations
+
+import collections
+import time
+from collections.abc import Callable
+from typing import Any
+
+from dbcore.migration.rate import Rate
+from dbcore.wire import Completion, Pipeline, Wire
+from dbcore.wire.client import backoff
+
+Handler = Callable[[Completion], None]
+_TICK = 0.25  # seconds at most between two looks at the lease and the stop flag
+
+
+class Flow:
+    """The requests of one thread. `tick` is called often; what it raises ends the pass."""
+
+    def __init__(
+        self, wire: Wire, width: int, rate: Rate, tick: Callable[[], None] = lambda: None
+    ) -> None:
+        self.rate = rate
+        self._tick = tick
+        self._queue: collections.deque[tuple[str, str, bytes, Handler, float]] = collections.deque()
+        self._pipeline = Pipeline(wire, width, on_throttle=rate.throttled)
+
+    @property
+    def busy(self) -> bool:
+        """Whether any request has yet to be handled."""
+        return bool(self._queue) or self._pipeline.load > 0
+
+    def enqueue(
+        self, operation: str, table: str, body: bytes, handler: Handler, delay: float = 0.0
+    ) -> None:
+        """Send when there is room; for handlers, which may not wait."""
+        self._queue.append((operation, table, body, handler, delay))
+
+    def submit(self, operation: str, table: str, body: bytes, handler: Handler) -> None:
+        """Send, waiting until everything queued is on its way."""
+        self._queue.append((operation, table, body, handler, 0.0))
+        self.pump()
+        while self._queue:
+            self.pump(_TICK)
+
+    def write(self, operation: str, table: str, body: bytes, handler: Handler) -> None:
+        """Send a write, no sooner than the rate allows."""
+        pause = self.rate.wait_for(self.rate.estimate(len(body)))
+        while pause > 0:
+            step = min(pause, _TICK)
+            self.pump(step, until_timeout=True)
+            pause -= step
+        self.submit(operation, table, body, handler)
+
+    def retry(
+        self, attempt: int, operation: str, table: str, body: bytes, handler: Handler
+    ) -> None:
+        """Send again what DynamoDB left unprocessed, after a while."""
+        self.rate.throttled()
+        self.enqueue(operation, table, body, handler, backoff(attempt))
+
+    def pump(self, timeout: float = 0.0, *, until_timeout: bool = False) -> None:
+        """Send what there is room for, and handle what has been answered."""
+        self._tick()
+        self._send()
+        if until_timeout and not self._pipeline.load:
+            time.sleep(timeout)
+            return
+        for completion in self._pipeline.gather(timeout):
+            completion.tag(completion)
+        self._send()
+
+    def drain(self) -> None:
+        """Wait until every request is handled."""
+        while self.busy:
+            self.pump(_TICK)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._pipeline.close()
+
+    def _send(self) -> None:
+        while self._queue and self._pipeline.has_room:
+            operation, table, body, handler, delay = self._queue.popleft()
+            self._pipeline.submit(operation, table, body, handler, delay=delay)
+
+
+def units_of(capacity: Any) -> float:
+    """The capacity units of a ConsumedCapacity, one or several."""
+    if isinstance(capacity, list):
+        return sum(units_of(each) for each in capacity)
+    return float(capacity["CapacityUnits"]) if capacity else 0.0

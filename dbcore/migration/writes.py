@@ -1,0 +1,259 @@
+"""Puts of a batch's items, until DynamoDB has acknowledged or refused each one.
+
+An item of a table with unique fields is put in one transaction with its guards; a unique value
+that another record has makes the row a dead letter.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from dbcore.attributes import Item, item_bytes
+from dbcore.guards import Guard
+from dbcore.items import ItemLayout
+from dbcore.migration.errors import MigrationError
+from dbcore.migration.flow import Flow, units_of
+from dbcore.migration.ledger import Batch, Ledger
+from dbcore.migration.plan import Row
+from dbcore.wire import Completion
+from dbcore.wire.answers import error_code
+
+BATCH_ITEMS = 25  # DynamoDB's limit for one BatchWriteItem
+MAX_BODY = 12_000_000  # bytes of one BatchWriteItem, under its limit of 16 MB
+TRANSACTION_ACTIONS = 100  # DynamoDB's limit for one TransactWriteItems
+TRANSACTION_BYTES = 3_500_000  # under its limit of 4 MB
+# Errors that are about the items, so that a smaller request may pass.
+_REFUSALS = frozenset({"ValidationException", "ItemCollectionSizeLimitExceededException"})
+_TAKEN = "ConditionalCheckFailed"
+
+
+def put_text(item: Item) -> str:
+    """An item as the JSON text of its put request."""
+    return '{"PutRequest":{"Item":' + orjson.dumps(item).decode() + "}}"
+
+
+def taken_reason(layout: ItemLayout, guard: Guard) -> str:
+    """Why a row whose unique value another record has is a dead letter."""
+    case = " (case apart)" if guard.field.ignores_case else ""
+    return f"{guard.field.name} belongs to another {layout.model._meta.verbose_name}{case}"
+
+
+class BatchWriter:
+    """Puts items by BatchWriteItem. Rows and the texts of their put requests go side by side."""
+
+    def __init__(self, flow: Flow, layout: ItemLayout, ledger: Ledger) -> None:
+        self._flow = flow
+        self._layout = layout
+        self._ledger = ledger
+        self._table = layout.table_name
+        self._head = f'{{"RequestItems":{{"{self._table}":['
+        self._tail = ']},"ReturnConsumedCapacity":"TOTAL"}'
+
+    def put(self, batch: Batch, rows: Sequence[Row], texts: Sequence[str]) -> None:
+        """Put these rows' items, in as few requests as fit."""
+        if len(rows) > BATCH_ITEMS or sum(map(len, texts)) > MAX_BODY // 4:
+            # A character has up to 4 bytes.
+            for start, end in _parts(texts):
+                self._put(batch, rows[start:end], texts[start:end])
+        elif rows:
+            self._put(batch, rows, texts)
+
+    def _put(self, batch: Batch, rows: Sequence[Row], texts: Sequence[str]) -> None:
+        body = self._body(texts)
+        handler = functools.partial(self._answered, batch, rows, texts, len(body), 0)
+        self._flow.write("BatchWriteItem", self._table, body, handler)
+
+    def _body(self, texts: Sequence[str]) -> bytes:
+        return (self._head + ",".join(texts) + self._tail).encode()
+
+    def _answered(
+        self,
+        batch: Batch,
+        rows: Sequence[Row],
+        texts: Sequence[str],
+        size: int,
+        attempt: int,
+        completion: Completion,
+    ) -> None:
+        if completion.result is None:
+            self._failed(batch, rows, texts, completion.error)
+            return
+        capacity = completion.result.get("ConsumedCapacity")
+        if capacity:
+            self._flow.rate.learn(size, units_of(capacity))
+        left = completion.result.get("UnprocessedItems")
+        if not left:
+            self._ledger.written(batch, len(rows))
+            return
+        again = self._remaining(texts, left[self._table])
+        if len(again) < len(rows):
+            self._ledger.written(batch, len(rows) - len(again))
+        self._again(batch, [rows[at] for at in again], [texts[at] for at in again], attempt + 1)
+
+    def _remaining(self, texts: Sequence[str], left: list[dict[str, Any]]) -> list[int]:
+        """Which of the puts an answer names as unprocessed, by their keys."""
+        wanted = {self._key(each) for each in left}
+        return [at for at, text in enumerate(texts) if self._key(orjson.loads(text)) in wanted]
+
+    def _key(self, request: dict[str, Any]) -> bytes:
+        key = self._layout.key_of_item(request["PutRequest"]["Item"])
+        return orjson.dumps(key, option=orjson.OPT_SORT_KEYS)
+
+    def _again(
+        self, batch: Batch, rows: Sequence[Row], texts: Sequence[str], attempt: int
+    ) -> None:
+        body = self._body(texts)
+        handler = functools.partial(self._answered, batch, rows, texts, len(body), attempt)
+        self._flow.retry(attempt, "BatchWriteItem", self._table, body, handler)
+
+    def _failed(
+        self, batch: Batch, rows: Sequence[Row], texts: Sequence[str], error: Exception | None
+    ) -> None:
+        if error is None or error_code(error) not in _REFUSALS:
+            raise MigrationError(f"{self._table} cannot be written: {error}") from error
+        if len(rows) == 1:
+            self._ledger.dead(batch, rows[0], f"DynamoDB refuses it: {error}")
+            return
+        # One bad item makes DynamoDB refuse all 25: find it.
+        for row, text in zip(rows, texts, strict=True):
+            body = self._body([text])
+            handler = functools.partial(self._answered, batch, [row], [text], len(body), 0)
+            self._flow.enqueue("BatchWriteItem", self._table, body, handler)
+
+
+def _parts(texts: Sequence[str]) -> list[tuple[int, int]]:
+    """Where to cut a batch so that each part is within DynamoDB's limits: starts and ends."""
+    cuts = [0]
+    size = 0
+    for at, text in enumerate(texts):
+        length = len(text.encode())
+        if at > cuts[-1] and (at - cuts[-1] == BATCH_ITEMS or size + length > MAX_BODY):
+            cuts.append(at)
+            size = 0
+        size += length
+    return list(zip(cuts, [*cuts[1:], len(texts)], strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedPut:
+    """One row's item, its guards, and the guards that the item it replaces had."""
+
+    row: Row
+    item: Item
+    guards: list[Guard]
+    stale: list[Guard]
+
+    @property
+    def actions(self) -> int:
+        return 1 + len(self.guards) + len(self.stale)
+
+
+class GuardedWriter:
+    """Puts items with their guards by TransactWriteItems, several rows in one.
+
+    Of two rows with one value the earlier wins, also after a restart: a value that is on its way
+    is waited for before the next row that has it is sent.
+    """
+
+    def __init__(self, flow: Flow, layout: ItemLayout, ledger: Ledger) -> None:
+        self._flow = flow
+        self._layout = layout
+        self._ledger = ledger
+        self._table = layout.table_name
+        self._flying: set[str] = set()
+
+    def put(self, batch: Batch, puts: Sequence[GuardedPut]) -> None:
+        """Put these rows' items and guards."""
+        group: list[GuardedPut] = []
+        actions = size = 0
+        taken: set[str] = set()
+        for put in puts:
+            keys = {guard.key for guard in (*put.guards, *put.stale)}
+            length = item_bytes(put.item) + 1024
+            full = actions + put.actions > TRANSACTION_ACTIONS or size + length > TRANSACTION_BYTES
+            if group and (full or keys & taken):
+                self._put(batch, group)
+                group, actions, size, taken = [], 0, 0, set()
+            if keys & self._flying:
+                self._flow.drain()
+            group.append(put)
+            actions += put.actions
+            size += length
+            taken |= keys
+        if group:
+            self._put(batch, group)
+
+    def _put(self, batch: Batch, puts: list[GuardedPut]) -> None:
+        keys = {guard.key for put in puts for guard in (*put.guards, *put.stale)}
+        self._flying |= keys
+        body = self._body(puts)
+        handler = functools.partial(self._answered, batch, puts, 0)
+        self._flow.write("TransactWriteItems", self._table, body, handler)
+
+    def _body(self, puts: list[GuardedPut]) -> bytes:
+        actions: list[dict[str, Any]] = []
+        for put in puts:
+            actions.append({"Put": {"TableName": self._table, "Item": put.item}})
+            actions += [guard.put_action() for guard in put.guards]
+            actions += [guard.delete_action() for guard in put.stale]
+        return orjson.dumps({"TransactItems": actions, "ReturnConsumedCapacity": "TOTAL"})
+
+    def _answered(
+        self, batch: Batch, puts: list[GuardedPut], attempt: int, completion: Completion
+    ) -> None:
+        if completion.result is not None:
+            self._forget(puts)
+            self._ledger.written(batch, len(puts))
+            return
+        error = completion.error
+        code = "" if error is None else error_code(error)
+        if code == "TransactionCanceledException":
+            self._cancelled(batch, puts, attempt, error)
+        elif code == "TransactionConflictException":
+            self._again(batch, puts, attempt + 1)
+        elif code in _REFUSALS and len(puts) > 1:
+            for put in puts:
+                self._again(batch, [put], 0)
+        elif code in _REFUSALS:
+            self._dead(batch, puts[0], f"DynamoDB refuses it: {error}")
+        else:
+            raise MigrationError(f"{self._table} cannot be written: {error}") from error
+
+    def _cancelled(
+        self, batch: Batch, puts: list[GuardedPut], attempt: int, error: Any
+    ) -> None:
+        """Tell the rows whose value is taken from those that only shared their transaction."""
+        reasons = iter(error.response.get("CancellationReasons", []))
+        others: list[GuardedPut] = []
+        for put in puts:
+            codes = [str((next(reasons, None) or {}).get("Code")) for _ in range(put.actions)]
+            taken = [
+                guard
+                for guard, code in zip(put.guards, codes[1:], strict=False)
+                if code == _TAKEN
+            ]
+            if taken:
+                self._dead(batch, put, taken_reason(self._layout, taken[0]))
+            elif "ValidationError" in codes:
+                self._dead(batch, put, f"DynamoDB refuses it: {error}")
+            else:
+                others.append(put)
+        if others:
+            self._again(batch, others, attempt + 1)
+
+    def _again(self, batch: Batch, puts: list[GuardedPut], attempt: int) -> None:
+        handler = functools.partial(self._answered, batch, puts, attempt)
+        self._flow.retry(attempt, "TransactWriteItems", self._table, self._body(puts), handler)
+
+    def _dead(self, batch: Batch, put: GuardedPut, reason: str) -> None:
+        self._forget([put])
+        self._ledger.dead(batch, put.row, reason)
+
+    def _forget(self, puts: list[GuardedPut]) -> None:
+        for put in puts:
+            self._flying -= {guard.key for guard in (*put.guards, *put.stale)}

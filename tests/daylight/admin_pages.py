@@ -1,0 +1,125 @@
+"""What the tests of the admin share: its models, records to show, forms as browsers send them."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import quote
+from django.db import models
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from daylight.admin.base import RecordAdmin
+from daylight.sample_data import sample
+from dbcore.models import Checkpoint, DeadLetter, MigrationRun
+
+REGISTERED = {
+    model: model_admin
+    for model, model_admin in admin.site._registry.items()
+    if model._meta.app_label in ("daylight", "dbcore")
+}
+RECORDS = [model for model, each in REGISTERED.items() if isinstance(each, RecordAdmin)]
+
+REPORT = {
+    "verified": True,
+    "tables": {
+        "users": {"read": 12345, "written": 12344, "dead_lettered": 1},
+        "plans": {"read": 6, "written": 6, "differences": ["<i>title</i>"]},
+    },
+    "differences": {"sample": [1, 2]},
+}
+
+
+def fill() -> None:
+    """A small sample, and the book-keeping of one migration."""
+    for model, made in sample(200, seed=3, now=timezone.now()):
+        model._default_manager.bulk_create(made)
+    run = MigrationRun.objects.create(
+        source="sqlite",
+        target="ddb",
+        host="web-1",
+        pid=7,
+        dead_lettered=1,
+        report=REPORT,
+        error="gave up",
+    )
+    Checkpoint.objects.create(
+        source="sqlite", target="ddb", source_table="users", position={"rowid": 41}
+    )
+    DeadLetter.objects.create(
+        source="sqlite",
+        target="ddb",
+        source_table="users",
+        table="users",
+        row_ref="41",
+        key="user_41",
+        reason="email is <b>missing</b>",
+        row={
+            "id": "user_41",
+            "avatar": {"$bytes": "AP8="},
+            "bio": "<script>alert(1)</script>",
+            "half": "\ud83d",
+        },
+        run=run,
+    )
+
+
+class FormValues(HTMLParser):
+    """What a browser sends for the main form of a page that nobody touched."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.values: dict[str, str] = {}
+        self._textarea: str | None = None
+        self._select: str | None = None
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        given = dict(attrs)
+        name = given.get("name")
+        if tag == "textarea":
+            self._textarea, self.values[name] = name, ""
+        elif tag == "select":
+            self._select = name
+        elif tag == "option" and self._select and "selected" in given:
+            self.values[self._select] = given.get("value", "")
+        elif tag == "input" and name:
+            kind, ticked = given.get("type"), "checked" in given
+            if kind not in ("submit", "checkbox") or (kind == "checkbox" and ticked):
+                self.values[name] = given.get("value") or ("on" if ticked else "")
+
+    def handle_data(self, data: str) -> None:
+        if self._textarea:
+            self.values[self._textarea] += data
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "textarea" and self._textarea:
+            # A browser drops the first line break of a textarea, and sends CRLF for every other.
+            text = self.values[self._textarea].removeprefix("\r\n").removeprefix("\n")
+            self.values[self._textarea] = text.replace("\r\n", "\n").replace("\n", "\r\n")
+            self._textarea = None
+        elif tag == "select":
+            self._select = None
+
+
+def page(name: str, model: type[models.Model], record: models.Model | None = None) -> str:
+    args = [quote(record.pk)] if record is not None else []
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}", args=args)
+
+
+def stored(record: models.Model) -> dict[str, Any]:
+    """The record as the database has it now."""
+    return type(record)._default_manager.filter(pk=record.pk).values().get()
+
+
+def untouched(client: Client, url: str) -> dict[str, str]:
+    return FormValues(client.get(url).content.decode()).values
+
+
+def found(client: Client, model: type[models.Model], query: dict[str, Any]) -> list[models.Model]:
+    response = client.get(page("changelist", model), query)
+    assert response.status_code == 200, (query, response.get("Location"))
+    return list(response.context["cl"].queryset)

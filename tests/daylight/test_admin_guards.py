@@ -1,0 +1,140 @@
+"""What the admin must refuse: secrets on a page, changes to what is only to be read, another
+record's key, values that DynamoDB could not keep.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.hashers import check_password, is_password_usable
+from django.contrib.auth.models import Permission as AuthPermission
+from django.db import models
+from django.test import Client
+
+from daylight.admin import lists
+from daylight.models import ApiKey, AuditLog, LocationHistory, Plan, User
+from dbcore.models import Checkpoint, DeadLetter, MigrationRun
+from tests.daylight.admin_pages import fill, found, page, stored, untouched
+
+VIEW_ONLY = [AuditLog, MigrationRun, Checkpoint, DeadLetter]
+
+
+@pytest.fixture
+def records(db: None) -> None:
+    fill()
+
+
+def test_the_key_of_a_record_cannot_be_changed(admin_client: Client, records: None) -> None:
+    plan = Plan.objects.first()
+    url = page("change", Plan, plan)
+    admin_client.post(url, {**untouched(admin_client, url), "user_id": "other", "id": "other"})
+    assert not Plan.objects.filter(user_id="other").exists()
+    assert Plan.objects.filter(pk=plan.pk, user_id=plan.user_id, id=plan.id).exists()
+
+
+def test_a_record_added_under_a_taken_key_is_refused_and_overwrites_nothing(
+    admin_client: Client, records: None
+) -> None:
+    plan = Plan.objects.first()
+    before, url = stored(plan), page("add", Plan)
+    form = {**untouched(admin_client, url), "user_id": plan.user_id, "id": plan.id, "title": "x"}
+    response = admin_client.post(url, form)
+    assert "id" in response.context["adminform"].form.errors
+    assert stored(plan) == before
+
+
+@pytest.mark.parametrize("text", ["5", '"text"', "NaN", '{"n": 1e999}', '["\\ud800"]', "[" * 40])
+def test_json_that_dynamodb_could_not_keep_is_refused(
+    admin_client: Client, records: None, text: str
+) -> None:
+    plan = Plan.objects.first()
+    before, url = stored(plan), page("change", Plan, plan)
+    text += "]" * text.count("[[") * 2
+    response = admin_client.post(url, {**untouched(admin_client, url), "preferences": text})
+    assert response.status_code == 200
+    assert response.context["adminform"].form.errors
+    assert stored(plan) == before
+
+
+def test_a_new_user_cannot_sign_in_until_a_password_is_set(admin_client: Client, db: None) -> None:
+    url = page("add", User)
+    form = {**untouched(admin_client, url), "email": "neu@example.org", "password_hash": "chosen"}
+    assert admin_client.post(url, form).status_code == 302
+    user = User.objects.get()
+    assert not is_password_usable(user.password_hash)
+    assert not check_password("chosen", user.password_hash)
+
+
+@pytest.mark.parametrize(
+    ("model", "field"), [(User, "password_hash"), (ApiKey, "key_hash")], ids=str
+)
+def test_a_hash_is_on_no_page_and_cannot_be_searched(
+    admin_client: Client, records: None, model: type[models.Model], field: str
+) -> None:
+    record = model._default_manager.first()
+    secret = getattr(record, field)
+    urls = [page("changelist", model), f"{page('changelist', model)}?all="]
+    urls += [page(kind, model, record) for kind in ("change", "history", "delete")]
+    for url in urls:
+        text = admin_client.get(url).content.decode()
+        assert secret[-12:] not in text
+        assert secret[:20] not in text
+    assert "set (never shown)" in admin_client.get(page("change", model, record)).content.decode()
+    assert not found(admin_client, model, {"q": secret})
+    guess = {f"{field}__startswith": secret[0]}
+    assert admin_client.get(page("changelist", model), guess).status_code == 400
+    url = page("change", model, record)
+    admin_client.post(url, {**untouched(admin_client, url), field: "mine"})
+    assert stored(record)[field] == secret
+
+
+@pytest.mark.parametrize("model", VIEW_ONLY, ids=lambda m: m.__name__)
+def test_even_a_superuser_only_reads_the_audit_trail_and_the_book_keeping(
+    admin_client: Client, records: None, model: type[models.Model]
+) -> None:
+    record = model._default_manager.first()
+    before, count = stored(record), model._default_manager.count()
+    url = page("change", model, record)
+    assert admin_client.post(url, {"resource": "x", "reason": "x", "error": "x"}).status_code == 403
+    assert admin_client.post(page("delete", model, record), {"post": "yes"}).status_code == 403
+    assert admin_client.get(page("add", model)).status_code == 403
+    chosen = {"action": "delete_selected", "_selected_action": [record.pk], "post": "yes"}
+    admin_client.post(page("changelist", model), chosen)
+    assert model._default_manager.count() == count
+    assert stored(record) == before
+
+
+def test_an_api_key_is_neither_made_nor_deleted_here(admin_client: Client, records: None) -> None:
+    key = ApiKey.objects.first()
+    assert admin_client.get(page("add", ApiKey)).status_code == 403
+    assert admin_client.post(page("delete", ApiKey, key), {"post": "yes"}).status_code == 403
+    assert ApiKey.objects.filter(pk=key.pk).exists()
+
+
+def test_a_large_table_says_that_it_counted_no_further_and_offers_no_mass_deletion(
+    admin_client: Client, records: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists, "COUNT_LIMIT", 55)
+    response = admin_client.get(page("changelist", LocationHistory))
+    assert "over 55" in response.content.decode()
+    assert "delete_selected" not in response.content.decode()
+    assert len(response.context["cl"].result_list) == 50
+    last = admin_client.get(page("changelist", LocationHistory), {"p": 2})
+    assert len(last.context["cl"].result_list) == 5
+    few = admin_client.get(page("changelist", LocationHistory), {"activity": ""})
+    assert "over 55" not in few.content.decode()
+
+
+def test_a_colleague_who_may_only_view_reads_indented_json_and_saves_nothing(
+    client: Client, records: None, django_user_model: Any
+) -> None:
+    colleague = django_user_model.objects.create_user("colleague", password="x", is_staff=True)
+    colleague.user_permissions.set(AuthPermission.objects.filter(codename="view_plan"))
+    client.force_login(colleague)
+    plan = Plan.objects.exclude(preferences={}).first()
+    before, url = stored(plan), page("change", Plan, plan)
+    assert "{\n  &quot;weather&quot;: {\n" in client.get(url).content.decode()
+    assert client.post(url, {"title": "mine"}).status_code == 403
+    assert stored(plan) == before
+    assert client.get(page("changelist", User)).status_code == 403
