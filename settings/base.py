@@ -108,3 +108,6 @@ MIGRATE_FROM_SQLITE = env.bool("MIGRATE_FROM_SQLITE", default=False)
 SENTRY_DSN = env.str("SENTRY_DSN", default="")
 # The tables of an earlier database file, for `migrate_to_dynamo --source FILE`.
 DBCORE_LEGACY_TABLES = "daylight.legacy.LEGACY_TABLES"
+# Whether a command that keeps books makes its own tables in Django's database where they are
+# missing. Production runs `manage.py migrate` as a step of its own.
+DBCORE_AUTO_MIGRATE = False

@@ -77,6 +77,11 @@ class TableCopy:
         self.flow.drain()
         self.ledger.save(complete=True)
 
+    def copy_rows(self, rows: list[Row]) -> None:
+        """Copy just these rows, each compared first."""
+        self._each(rows, self._reader.rows_a_request, self._compare)
+        self.flow.drain()
+
     def _each(self, page: list[Row], size: int, step: Callable[[list[Row]], None]) -> None:
         for start in range(0, len(page), size):
             while self.ledger.must_wait:

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from dbcore import bookkeeping
 from dbcore.errors import DbcoreError
 from dbcore.leases import Lease
 from dbcore.migration import target
@@ -87,6 +88,7 @@ class Migration:
             if self.options.dry_run:
                 DryRun(source, self.options, self.report, self.watch).run(plans)
                 return
+            bookkeeping.make_ready()
             target.make_ready({plan.layout for plan in plans})
             if not self.options.writes:
                 self._check(source, plans)

@@ -51,7 +51,6 @@ class Command(BaseCommand):
         "killed at any moment: the same command goes on. Rows that cannot be items are kept as "
         "dead letters; the others go on."
     )
-    requires_migrations_checks = True
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
         kwargs.update(epilog=EPILOG, formatter_class=RawDescriptionHelpFormatter)

@@ -34,24 +34,34 @@ def open_source(file: str | None = None, database: str = "default") -> Source:
     path = Path(str(configured["NAME"]))
     if configured["ENGINE"] != "django.db.backends.sqlite3" or "memory" in str(path):
         return DjangoSource(database, tables, name=f"database {database}")
-    return SqliteSource(
-        path,
-        tables,
-        name=f"{platform.node()}:{path.resolve()}",
-        known_elsewhere=[
-            "django_migrations",
-            *connections[database].introspection.django_table_names(),
-        ],
-        check_pages=False,
+    return _with_tables(
+        SqliteSource(
+            path,
+            tables,
+            name=f"{platform.node()}:{path.resolve()}",
+            known_elsewhere=[
+                "django_migrations",
+                *connections[database].introspection.django_table_names(),
+            ],
+            check_pages=False,
+        )
     )
 
 
 def _open_file(path: Path) -> Source:
     known: Sequence[LegacyTable] = import_string(settings.DBCORE_LEGACY_TABLES)
-    source = SqliteSource(path, known, name=f"{platform.node()}:{os.path.realpath(path)}")
+    return _with_tables(
+        SqliteSource(path, known, name=f"{platform.node()}:{os.path.realpath(path)}")
+    )
+
+
+def _with_tables(source: SqliteSource) -> Source:
     if not source.plans:
-        names = ", ".join(table.name for table in known)
-        raise SourceError(f"{path} has none of the tables that are known here ({names})")
+        source.close()
+        raise SourceError(
+            f"{source.path} has none of the tables that are known here. Is it the right file? "
+            "Django's own are made by `manage.py migrate`"
+        )
     return source
 
 

@@ -1,0 +1,91 @@
+"""`dead_letters`: parse, call, print."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from dbcore.errors import DbcoreError
+from dbcore.migration.replay import describe, open_letters, replay
+from dbcore.models import DeadLetter
+
+EPILOG = """
+examples:
+  manage.py dead_letters                      list the open ones
+  manage.py dead_letters show 12              one, with its whole row
+  manage.py dead_letters replay               try all again, after a repair of the source
+  manage.py dead_letters replay --table users
+
+exit status of replay: 0 none is left of those tried, 3 some are still dead letters, 1 failed
+"""
+
+
+class Command(BaseCommand):
+    """List, show and replay the rows that could not be items."""
+
+    help = "Lists, shows and replays the rows that migrate_to_dynamo could not make items of."
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
+        kwargs.update(epilog=EPILOG, formatter_class=RawDescriptionHelpFormatter)
+        return super().create_parser(prog_name, subcommand, **kwargs)
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("action", nargs="?", choices=("list", "show", "replay"), default="list")
+        parser.add_argument("letter", nargs="?", type=int, help="the number of one, for show")
+        parser.add_argument(
+            "--table", action="append", default=[], metavar="NAME",
+            help="those of this source or target table; may be repeated",
+        )  # fmt: skip
+        parser.add_argument("--all", action="store_true", help="list resolved ones too")
+        parser.add_argument("--format", choices=("text", "json"), default="text")
+
+    def handle(self, *args: Any, **given: Any) -> None:
+        if given["action"] == "show":
+            self._show(given["letter"])
+        elif given["action"] == "replay":
+            self._replay(given["table"], given["format"])
+        else:
+            self._list(given["table"], given["all"], given["format"])
+
+    def _list(self, tables: list[str], resolved: bool, form: str) -> None:
+        letters = open_letters(tables, resolved=resolved)
+        if form == "json":
+            self._json([describe(letter) for letter in letters.iterator(chunk_size=200)])
+            return
+        count = 0
+        for letter in letters.defer("row").iterator(chunk_size=200):
+            state = " (resolved)" if letter.resolved_at else ""
+            self.stdout.write(
+                f"{letter.pk:>6}  {letter.source_table} {letter.key}: {letter.reason}{state}"
+            )
+            count += 1
+        self.stdout.write(f"{count} dead letter{'' if count == 1 else 's'}")
+
+    def _show(self, number: int | None) -> None:
+        letter = DeadLetter.objects.filter(pk=number).first()
+        if letter is None:
+            raise CommandError(f"there is no dead letter {number}; `dead_letters` lists them")
+        self._json(describe(letter))
+
+    def _replay(self, tables: list[str], form: str) -> None:
+        try:
+            found = replay(open_letters(tables))
+        except DbcoreError as error:
+            raise CommandError(str(error)) from error
+        if form == "json":
+            self._json(dataclasses.asdict(found))
+        else:
+            self.stdout.write(
+                f"tried {found.tried}: {found.written} written, {found.unchanged} already there, "
+                f"{found.gone} gone from the source, {found.still_dead} still dead letters"
+            )
+        if found.still_dead:
+            sys.exit(3)
+
+    def _json(self, value: Any) -> None:
+        self.stdout.write(json.dumps(value, indent=1, ensure_ascii=False))
