@@ -67,7 +67,9 @@ TEMPLATES = [
 # --- Django's own database: admin logins, book-keeping, and in development the records ----------
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'daylight.sqlite3'}")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    VAR_DIR.mkdir(exist_ok=True)
+    # A relative path is the project's, whichever folder a command is run in.
+    DATABASES["default"]["NAME"] = str(BASE_DIR / DATABASES["default"]["NAME"])
+    Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
     DATABASES["default"].setdefault("OPTIONS", {}).update(
         # WAL: a reader and the writer of checkpoints do not wait for one another.
         init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
@@ -96,8 +98,8 @@ DYNAMODB_WRITE_PRICE = env.float("DYNAMODB_WRITE_PRICE", default=0.0)
 # --- The local engine -----------------------------------------------------------------------------
 DYNAMODB_ENGINE = env.str("DYNAMODB_ENGINE", default="auto")  # auto, dynoxide or moto
 DYNOXIDE_BINARY = env.str("DYNOXIDE_BINARY", default="")
-LOCAL_DYNAMODB_PATH = Path(
-    env.str("LOCAL_DYNAMODB_PATH", default=str(VAR_DIR / "dynamodb" / "daylight.db"))
+LOCAL_DYNAMODB_PATH = BASE_DIR / env.str(
+    "LOCAL_DYNAMODB_PATH", default=str(VAR_DIR / "dynamodb" / "daylight.db")
 )
 LOCAL_DYNAMODB_PORT = env.int("LOCAL_DYNAMODB_PORT", default=0)  # 0: a free one
 

@@ -305,9 +305,17 @@ def test_e011_both_stores_key_a_record_alike() -> None:
         at = models.DateTimeField()
         storage = table("pair", range_key="at")
 
-    found = check_models([Swapped, NumberedByDjango, HalfOfAPair, PairOnASingle])
-    about_keys = [each.obj for each in found if each.id == "dbcore.E011"]
-    assert about_keys == [Swapped, NumberedByDjango, HalfOfAPair, PairOnASingle]
+    class EscapedCopyOfOne(models.Model):
+        key = RecordKeyField(of=("id",))
+        id = models.CharField(max_length=9)
+        storage = table("copied")
+
+        class Meta:
+            app_label = "checked"
+
+    bad = [Swapped, NumberedByDjango, HalfOfAPair, PairOnASingle, EscapedCopyOfOne]
+    found = check_models(bad)
+    assert [each.obj for each in found if each.id == "dbcore.E011"] == bad
     assert set(ids(found)) == {"E002", "E011"}  # E002: BigAutoField is not mapped
 
 
@@ -327,7 +335,7 @@ def test_e012_uniqueness_that_no_guard_can_keep_is_refused() -> None:
                 models.UniqueConstraint(Lower("a"), Lower("b"), name="two_lowered"),
                 models.UniqueConstraint(Upper("a"), name="upper"),
                 models.UniqueConstraint(Lower("a"), name="some", condition=models.Q(b="")),
-                models.UniqueConstraint(fields=["b"], name="nulls", nulls_distinct=False),
+                models.UniqueConstraint(Lower("b"), name="nulls", nulls_distinct=False),
                 models.UniqueConstraint(Lower("number"), name="number"),
                 models.UniqueConstraint(Lower("a"), name="good"),
                 models.CheckConstraint(condition=models.Q(number__gt=0), name="no_business"),

@@ -1,0 +1,35 @@
+"""`prepare_development`: what `make serve` needs before it serves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from daylight.models import User
+
+NAME = "admin"
+
+
+class Command(BaseCommand):
+    """Make an empty development database worth looking at."""
+
+    help = (
+        "Migrates the development database, fills it with sample data where it is empty, and makes "
+        "the superuser admin (password: admin) where there is none. Refused outside DEBUG."
+    )
+
+    def handle(self, *args: Any, **given: Any) -> None:
+        if not settings.DEBUG:
+            raise CommandError("This makes a superuser with a known password: development only.")
+        call_command("migrate", verbosity=0, interactive=False)
+        if not User.objects.exists():
+            self.stdout.write("The database is empty: making sample data …")
+            call_command("make_sample_data", verbosity=0)
+        users = get_user_model()._default_manager
+        if not users.filter(is_superuser=True).exists():
+            users.create_superuser(NAME, "", NAME)  # type: ignore[attr-defined]
+            self.stdout.write("Made the superuser admin (password: admin).")
