@@ -77,8 +77,10 @@ class Demo:
             self.rows = min(self.rows, MOTO_ROWS)
         self.console.print(
             Panel(
-                f"Python {platform.python_version()}, DynamoDB engine: [bold]{kind}[/bold] at {url}"
-                + ("\n[yellow]moto's server is slow: fewer rows[/yellow]" if kind == "moto" else ""),
+                f"Python {platform.python_version()}, engine: [bold]{kind}[/bold] at {url}"
+                + (
+                    "\n[yellow]moto's server is slow: fewer rows[/yellow]" if kind == "moto" else ""
+                ),
                 title="Daylight's database layer: SQLite to DynamoDB, proven to the last row",
                 box=box.ROUNDED,
             )
@@ -118,7 +120,8 @@ class Demo:
         self._step("The same command again: it must find everything there, and write nothing")
         again = migrate(MigrationOptions(now=self.now))
         self.console.print(
-            f"  {again.total('read'):,} rows read, [bold]{again.total('written'):,} written[/bold], "
+            f"  {again.total('read'):,} rows read, "
+            f"[bold]{again.total('written'):,} written[/bold], "
             f"{again.total('unchanged') + again.total('skipped'):,} already there "
             f"({again.seconds:.1f} s)"
         )
@@ -129,7 +132,7 @@ class Demo:
         newest = models.LocationHistory.objects.order_by("-timestamp", "id").first()
         if newest is None:
             return
-        index = mirrors.LocationHistories.UserTimestampIndex
+        index: Any = mirrors.LocationHistories.UserTimestampIndex  # type: ignore[attr-defined]
         found = next(
             iter(index.query(newest.user_id, scan_index_forward=False, limit=1,
                              consistent_read=True))
@@ -140,7 +143,10 @@ class Demo:
             for column in layout_of(models.LocationHistory).columns
         )
         for store, each in (("SQLite  ", newest), ("DynamoDB", record)):
-            self.console.print(f"  {store} {each.timestamp:%Y-%m-%d %H:%M:%S} {each.location}")
+            self.console.print(
+                f"  {store} {each.timestamp:%Y-%m-%d %H:%M:%S} "
+                f"{dict(sorted(each.location.items()))}"
+            )
         self.console.print(f"  equal in every field: {'[green]yes' if same else '[red]no'}")
 
     def _health(self) -> None:

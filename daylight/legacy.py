@@ -44,7 +44,9 @@ def _locate_history(key: Mapping[str, Any]) -> Mapping[str, Any] | None:
     found = _HISTORY_ID.fullmatch(key["id"])
     if key["user_id"] != UNKNOWN_USER or found is None:
         return None
-    return {"id": int(found[1])}
+    number = int(found[1])
+    # Beyond 64 bits no row has that number, and SQLite refuses to be asked.
+    return {"id": number} if -(2**63) <= number < 2**63 else None
 
 
 LEGACY_TABLES = (

@@ -73,17 +73,27 @@ def _decimal_text(value: Decimal) -> str:
         raise InvalidValue(f"has {value}, which DynamoDB's numbers have not")
     if not value:
         return "0"
-    text = str(value)
-    digits = len(value.normalize(_WIDE).as_tuple().digits)
+    digits, _ = _significant(value)
     if digits > MAX_DIGITS:
         raise InvalidValue(f"has a number beyond {MAX_DIGITS} digits")
+    text = str(value)
     _check_magnitude(value, text)
     return text
 
 
+def _significant(value: Decimal) -> tuple[int, int]:
+    """How many digits a finite number has without its last zeros, and the exponent of the last."""
+    # Not by normalize(): that rounds what is longer than a context's precision.
+    _, digits, exponent = value.as_tuple()
+    kept = len(bytes(digits).rstrip(b"\0"))
+    return kept, int(exponent) + len(digits) - kept
+
+
 def _check_magnitude(value: Decimal, text: str) -> None:
     if not MIN_EXPONENT <= value.adjusted() <= MAX_EXPONENT:
-        raise InvalidValue(f"has {text}, out of the range of DynamoDB's numbers (1E-130 to 1E+126)")
+        raise InvalidValue(
+            f"has {text:.50}, out of the range of DynamoDB's numbers (1E-130 to 1E+126)"
+        )
 
 
 def number_value(text: str) -> int | float:
@@ -168,12 +178,13 @@ class DecimalCodec:
     tag = "N"
 
     def __init__(self, places: int) -> None:
+        self._places = places
         self._quantum = Decimal(1).scaleb(-places)
 
     def to_attribute(self, value: Any) -> AttributeValue:
         if not isinstance(value, Decimal):
             raise InvalidValue("is not a decimal number")
-        if value.is_finite() and value != value.quantize(self._quantum, context=_WIDE):
+        if value.is_finite() and value and _significant(value)[1] < -self._places:
             raise InvalidValue("has more decimal places than the field")
         return {"N": number_text(value)}
 

@@ -20,7 +20,7 @@ from dbcore.attributes import Codec, TextCodec, attribute_name, codec_for
 from dbcore.errors import ConfigurationError
 from dbcore.fields import RecordKeyField
 from dbcore.items import DERIVED, lowered_field
-from dbcore.schema import DUE_DAY_INDEX, OWN_TABLES, has_storage
+from dbcore.schema import DUE_DAY_INDEX, has_storage, own_tables
 from dbcore.tables import DayIndex, GlobalIndex, LocalIndex, Retention, Table
 from dbcore.wire.endpoint import parse_endpoint
 
@@ -259,14 +259,15 @@ def _is_text(subject: Subject, name: str) -> bool:
 
 
 def _bad_table_names(subjects: list[Subject]) -> Iterator[tuple[type[models.Model], str]]:
-    uses = Counter([subject.table.name for subject in subjects])
-    uses.update(OWN_TABLES)
-    for subject in subjects:
-        name = f"{settings.DYNAMODB_TABLE_PREFIX}{subject.table.name}"
+    prefix = settings.DYNAMODB_TABLE_PREFIX
+    named = [(subject.model, f"{prefix}{subject.table.name}") for subject in subjects]
+    uses = Counter(name for _, name in named)
+    uses.update(table.name for table in own_tables())
+    for model, name in named:
         if not _NAME.fullmatch(name):
-            yield subject.model, f"{name!r} cannot be the name of a table."
-        if uses[subject.table.name] > 1:
-            yield subject.model, f"{uses[subject.table.name]} tables are called {name}."
+            yield model, f"{name!r} cannot be the name of a table."
+        if uses[name] > 1:
+            yield model, f"{uses[name]} tables are called {name}."
 
 
 RULES: tuple[Rule, ...] = (

@@ -47,9 +47,7 @@ class RecordKeyField(models.CharField):  # type: ignore[type-arg]
     @staticmethod
     def value_of(parts: Sequence[Any]) -> str:
         """The key made of `parts`: text, or aware datetimes in DynamoDB's form."""
-        return joined_key(
-            part if isinstance(part, str) else timestamp_text(part) for part in parts
-        )
+        return joined_key(part if isinstance(part, str) else timestamp_text(part) for part in parts)
 
     def get_pk_value_on_save(self, instance: models.Model) -> str:
         return self.value_for(instance)

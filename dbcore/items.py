@@ -14,6 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
+from django.db.models import F
 from django.db.models.functions import Lower
 
 from dbcore.attributes import (
@@ -33,6 +34,7 @@ from dbcore.tables import DAY_SHARDS, GlobalIndex, LocalIndex, Retention, Table
 TTL = "ttl"
 DAY = "day"
 DUE_DAY = "dueDay"
+DUE_DAY_INDEX = "DueDayIndex"
 DERIVED = (TTL, DAY, DUE_DAY)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _SECOND = dt.timedelta(seconds=1)
@@ -92,7 +94,7 @@ class ItemLayout:
                 hashes.add(index.hash_key)
             if isinstance(index, (GlobalIndex, LocalIndex)):
                 ranges.add(index.range_key)
-        limits = {name: MAX_HASH_KEY_BYTES for name in hashes}
+        limits = dict.fromkeys(hashes, MAX_HASH_KEY_BYTES)
         limits |= {name: MAX_RANGE_KEY_BYTES for name in ranges if name is not None}
         return limits
 
@@ -154,7 +156,8 @@ class ItemLayout:
             item[TTL] = {"N": str(expiry)}
         day_index = self.table.day_index
         if day_index is not None:
-            item[DAY] = {"S": self._sharded(values[day_index.timestamp].date(), values)}
+            instant = values[day_index.timestamp].astimezone(dt.UTC)
+            item[DAY] = {"S": self._sharded(instant.date(), values)}
         if self.table.needs_due_day:
             due = self.due_at(values)
             if due is not None:
@@ -175,7 +178,7 @@ class ItemLayout:
         policy = self.table.retention
         if not isinstance(policy, Retention):
             return None
-        since = max(values[name] for name in policy.since if values[name] is not None)
+        since: dt.datetime = max(values[name] for name in policy.since if values[name] is not None)
         try:
             return since.astimezone(dt.UTC) + dt.timedelta(days=policy.days)
         except OverflowError:
@@ -215,7 +218,7 @@ def lowered_field(constraint: models.BaseConstraint) -> str | None:
     if not isinstance(expression, Lower):
         return None
     (source,) = expression.get_source_expressions()
-    return source.name if isinstance(source, models.F) else None
+    return str(source.name) if isinstance(source, F) else None
 
 
 @functools.cache

@@ -42,7 +42,7 @@ def process_place() -> str:
     """Where process ids mean what they mean here: this boot and this process namespace."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
+        return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return ""  # cannot be told: a dead holder's lease must run out
 
@@ -72,8 +72,10 @@ class Holder:
     @property
     def is_dead(self) -> bool:
         """Whether it is known that the holder's process is gone."""
-        return bool(self.place) and self.place == process_place() and (
-            process_birth(self.pid) != self.birth
+        return (
+            bool(self.place)
+            and self.place == process_place()
+            and (process_birth(self.pid) != self.birth)
         )
 
     def __str__(self) -> str:
@@ -102,7 +104,7 @@ class Lease:
         now = time.time()
         free = "attribute_not_exists(#name) OR #expires < :now OR #owner = :me"
         if self._put(free, {":now": _number(now), ":me": {"S": self.owner}}):
-            return
+            return None
         holder = self.holder()
         if holder is None:
             return self.acquire()
@@ -119,7 +121,8 @@ class Lease:
         if time.monotonic() - self._renewed < RENEW_SECONDS:
             return
         if not self._put("#owner = :me", {":me": {"S": self.owner}}):
-            raise LeaseLost(f"the lease on {self.name} is now held by {self.holder()}")
+            holder = self.holder() or "nobody: another that had taken it has ended"
+            raise LeaseLost(f"the lease on {self.name} has run out; it is now held by {holder}")
 
     def release(self) -> None:
         """Give the lease up, if it is still ours."""

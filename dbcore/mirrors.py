@@ -10,6 +10,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+from botocore.exceptions import ClientError
 from django.conf import settings
 from django.db import models
 from pynamodb.attributes import Attribute
@@ -17,15 +18,18 @@ from pynamodb.connection import TableConnection
 from pynamodb.connection.base import Connection
 from pynamodb.constants import MAP
 from pynamodb.exceptions import CancellationReason, VerboseClientError
-from pynamodb.expressions.update import SetAction
-from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.expressions.update import RemoveAction, SetAction
+from pynamodb.indexes import (
+    AllProjection,
+    GlobalSecondaryIndex,
+    KeysOnlyProjection,
+    LocalSecondaryIndex,
+)
 from pynamodb.indexes import Index as PynamoIndex
-from pynamodb.indexes import LocalSecondaryIndex
 from pynamodb.models import Model
-from botocore.exceptions import ClientError
 
 from dbcore.attributes import AttributeValue, Codec, IntegerCodec, TextCodec
-from dbcore.items import DAY, DUE_DAY, TTL, ItemLayout, layout_of
+from dbcore.items import DAY, DUE_DAY, DUE_DAY_INDEX, TTL, ItemLayout, layout_of
 from dbcore.tables import DayIndex, GlobalIndex, LocalIndex
 from dbcore.wire import get_wire
 
@@ -82,7 +86,7 @@ class NativeJsonAttribute(CodecAttribute):
         super().__init__(codec, **kwargs)
         self.attr_type = MAP  # lets paths into it be written: Plans.location["lat"]
 
-    def set(self, value: Any) -> SetAction:
+    def set(self, value: Any) -> SetAction | RemoveAction:
         """The action that sets the attribute, for `update`."""
         return super().set(self.codec.to_attribute(value))
 
@@ -121,14 +125,16 @@ class Mirror(Model):
     def to_record(self) -> models.Model:
         """The Django record, unsaved."""
         layout = self.layout
-        record = layout.model(**{column.name: getattr(self, column.name) for column in layout.columns})
+        record = layout.model(
+            **{column.name: getattr(self, column.name) for column in layout.columns}
+        )
         return record
 
     @classmethod
     def _get_connection(cls) -> TableConnection:
         # The name and the endpoint are settings, which a test or a deployment may change.
-        cls.Meta.table_name = cls.layout.table_name  # type: ignore[attr-defined]
-        cls.Meta.region = settings.DYNAMODB_REGION  # type: ignore[attr-defined]
+        cls.Meta.table_name = cls.layout.table_name
+        cls.Meta.region = settings.DYNAMODB_REGION
         connection = super()._get_connection()
         if not isinstance(connection.connection, WireConnection):
             wired = WireConnection(region=settings.DYNAMODB_REGION)
@@ -198,7 +204,7 @@ def _indexes(layout: ItemLayout, attributes: Mapping[str, Any]) -> dict[str, Any
             wanted = keys("day", index.timestamp)
             found[index.name] = _index(GlobalSecondaryIndex, index.name, wanted, False)
     if layout.table.needs_due_day:
-        found["DueDayIndex"] = _index(GlobalSecondaryIndex, "DueDayIndex", keys("due_day"), True)
+        found[DUE_DAY_INDEX] = _index(GlobalSecondaryIndex, DUE_DAY_INDEX, keys("due_day"), True)
     return found
 
 

@@ -14,19 +14,15 @@ from django.apps import apps
 from django.conf import settings
 from django.db import models
 
-from dbcore.items import DAY, DUE_DAY, TTL, ItemLayout, layout_of
+from dbcore.guards import GUARD_KEY, guard_table
+from dbcore.items import DAY, DUE_DAY, DUE_DAY_INDEX, TTL, ItemLayout, layout_of
+from dbcore.leases import lease_table
 from dbcore.tables import GlobalIndex, LocalIndex, Table
 
 Request = dict[str, Any]
 Projection = Literal["ALL", "KEYS_ONLY"]
 
-DUE_DAY_INDEX = "DueDayIndex"
-# The layer's own tables: guards of unique values, and leases of work that one host does at a time.
-UNIQUE_TABLE = "unique"
-UNIQUE_KEY = "guard"
-LEASES_TABLE = "leases"
-LEASES_KEY = "name"
-OWN_TABLES = (UNIQUE_TABLE, LEASES_TABLE)
+LEASE_KEY = "name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +56,7 @@ def has_storage(model: type[models.Model]) -> bool:
 def wanted_tables() -> list[WantedTable]:
     """Every table of the application and of the layer, by name."""
     wanted = [_wanted(layout_of(model)) for model in storage_models()]
-    return sorted([*wanted, *_own_tables()], key=lambda table: table.name)
+    return sorted([*wanted, *own_tables()], key=lambda table: table.name)
 
 
 def create_table_request(layout: ItemLayout) -> Request:
@@ -80,13 +76,11 @@ def _wanted(layout: ItemLayout) -> WantedTable:
     return WantedTable(layout.table_name, create_table_request(layout), expires)
 
 
-def _own_tables() -> Iterator[WantedTable]:
-    for name, key, expires in (
-        (UNIQUE_TABLE, UNIQUE_KEY, None),
-        (LEASES_TABLE, LEASES_KEY, TTL),
-    ):
-        full_name = f"{settings.DYNAMODB_TABLE_PREFIX}{name}"
-        yield WantedTable(full_name, _request(full_name, (key,), {key: "S"}), expires)
+def own_tables() -> list[WantedTable]:
+    """The layer's own: guards of unique values, and leases of work that one process does."""
+    guards = _request(guard_table(), (GUARD_KEY,), {GUARD_KEY: "S"})
+    leases = _request(lease_table(), (LEASE_KEY,), {LEASE_KEY: "S"})
+    return [WantedTable(guard_table(), guards, None), WantedTable(lease_table(), leases, TTL)]
 
 
 def _local_indexes(layout: ItemLayout) -> Iterator[_Index]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,9 @@ pytest_plugins = ["tests.support.engine"]
 
 
 @pytest.fixture
-def dynamodb(dynamodb_engine: LocalEngine, settings: pytest.FixtureRequest) -> Iterator[LocalEngine]:
+def dynamodb(
+    dynamodb_engine: LocalEngine, settings: pytest.FixtureRequest
+) -> Iterator[LocalEngine]:
     """The settings point at a running engine, with a table prefix that no other test has."""
     settings.DYNAMODB_ENDPOINT = dynamodb_engine.endpoint
     settings.DYNAMODB_TABLE_PREFIX = f"t{uuid.uuid4().hex[:8]}-"

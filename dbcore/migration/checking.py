@@ -114,9 +114,7 @@ class Checking:
             run_id=self.report.run,
         )
         ledger = Ledger(repairs, None, box)
-        copy = TableCopy(
-            self.source, plan, self.flow, ledger, CopyOptions(now=self.options.now)
-        )
+        copy = TableCopy(self.source, plan, self.flow, ledger, CopyOptions(now=self.options.now))
 
         def repair(bad: list[Expected]) -> None:
             copy.write(ledger.open_batch(None, len(bad)), bad)

@@ -21,7 +21,8 @@ def differing_attributes(expected: Item, actual: Item) -> list[str]:
     return sorted(
         name
         for name in names
-        if name not in expected or name not in actual
+        if name not in expected
+        or name not in actual
         or not same_value(expected[name], actual[name])
     )
 

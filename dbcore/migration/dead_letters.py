@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import json
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -25,6 +27,10 @@ def storable(value: Any) -> Any:
         return {"$bytes": base64.b64encode(value).decode()}
     if isinstance(value, UndecodableText):
         return {"$text": base64.b64encode(value.raw).decode()}
+    if isinstance(value, dt.datetime):
+        return {"$time": value.isoformat()}
+    if isinstance(value, Decimal):
+        return {"$decimal": str(value)}
     if isinstance(value, float) and not math.isfinite(value):
         return {"$real": repr(value)}
     if isinstance(value, str):
@@ -98,12 +104,16 @@ class DeadLetterBox:
     def resolve_others(self) -> int:
         """After a whole pass: letters that it did not find again are of rows that are good now, or
         gone."""
-        return DeadLetter.objects.filter(
-            source=self.source,
-            target=self.target,
-            source_table=self.plan.source_table,
-            resolved_at=None,
-        ).exclude(copy_pass=self.copy_pass).update(resolved_at=timezone.now())
+        return (
+            DeadLetter.objects.filter(
+                source=self.source,
+                target=self.target,
+                source_table=self.plan.source_table,
+                resolved_at=None,
+            )
+            .exclude(copy_pass=self.copy_pass)
+            .update(resolved_at=timezone.now())
+        )
 
 
 def _raw(columns: Mapping[str, Any]) -> dict[str, Any]:

@@ -50,11 +50,10 @@ class Flow:
 
     def write(self, operation: str, table: str, body: bytes, handler: Handler) -> None:
         """Send a write, no sooner than the rate allows."""
-        pause = self.rate.wait_for(self.rate.estimate(len(body)))
-        while pause > 0:
-            step = min(pause, _TICK)
-            self.pump(step, until_timeout=True)
-            pause -= step
+        until = time.monotonic() + self.rate.wait_for(self.rate.estimate(len(body)))
+        # An answer that comes in ends a step early, but not the pause.
+        while (left := until - time.monotonic()) > 0:
+            self.pump(min(left, _TICK), until_timeout=True)
         self.submit(operation, table, body, handler)
 
     def retry(

@@ -32,8 +32,9 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _SECOND = dt.timedelta(seconds=1)
 _UNIX_DAY = dt.date(1970, 1, 1).toordinal()
 _ZEROS = "000000"
+# The hour in full: since Python 3.14 fromisoformat takes 24:00, and the text would keep it.
 _TIME = re.compile(
-    r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(Z)?", re.ASCII
+    r"(\d{4}-\d\d-\d\d)[ T]((?:[01]\d|2[0-3]):\d\d:\d\d)(?:\.(\d{1,6}))?(Z)?", re.ASCII
 )
 # Numbers that a double might not hold, or that are not written plainly, go the exact way.
 _UNSURE_NUMBER = re.compile(r"[\d.]{17}|\d[eE]").search

@@ -106,7 +106,8 @@ def plan_table(
     shown = [column for column in key_columns if column in present]
     used += [column for column in shown if column not in used]
     extra = tuple(
-        column for column in present
+        column
+        for column in present
         if column not in used and column != _record_key_column(legacy.model)
     )
     # Unknown columns are read too, so that a dead letter has the whole row.

@@ -1,4 +1,4 @@
-"""What a running migration shows: bars on a terminal, plain lines elsewhere; standard error only."""
+"""What a running migration shows, on standard error: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
@@ -72,7 +73,7 @@ class Bars:
     def __init__(self) -> None:
         self._console = Console(stderr=True)
         self._progress: Progress | None = None
-        self._task = None
+        self._task: TaskID | None = None
 
     def stage(self, text: str) -> None:
         self._stop()

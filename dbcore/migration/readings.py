@@ -28,6 +28,8 @@ _TIME = re.compile(
     re.ASCII,
 )
 _INTEGER = re.compile(r"-?\d+", re.ASCII)
+# Plainer than what float() and Decimal() take: no spaces, no underscores, no "nan".
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _WIDE = Context(prec=400)
 
 
@@ -71,28 +73,37 @@ def read_float(value: Any) -> float:
     """A number that a double holds exactly, also as text."""
     if isinstance(value, float):
         return value
-    try:
-        if isinstance(value, (int, str)) and not isinstance(value, bool):
-            found = float(value)
-            if isinstance(value, str) or int(found) == value:
-                return found
-    except (ValueError, OverflowError):
-        pass
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        found = _exact_float(value)
+        if isinstance(found, float):
+            return found
+        raise InvalidValue("is a number that a double does not hold")
+    if isinstance(value, int) and not isinstance(value, bool):
+        try:
+            if float(value) == value:
+                return float(value)
+        except OverflowError:
+            pass
+        raise InvalidValue("is a number that a double does not hold")
     raise _refused(value, "a number")
 
 
 def read_decimal(places: int) -> Reading:
-    """A reading of decimals with `places` digits behind the point, as SQLite's doubles keep them."""
+    """A reading of decimals with `places` digits behind the point, as SQLite keeps them."""
     quantum = Decimal(1).scaleb(-places)
 
     def read(value: Any) -> Decimal:
         try:
             if isinstance(value, float):
                 # Django's own converter: a double's 15 digits, at the field's places.
-                return Context(prec=15).create_decimal_from_float(value).quantize(
-                    quantum, context=_WIDE
+                return (
+                    Context(prec=15)
+                    .create_decimal_from_float(value)
+                    .quantize(quantum, context=_WIDE)
                 )
-            if isinstance(value, (int, str, Decimal)) and not isinstance(value, bool):
+            if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
+                return Decimal(value)
+            if isinstance(value, str) and _NUMBER.fullmatch(value):
                 return Decimal(value)
         except InvalidOperation:
             pass
@@ -115,8 +126,13 @@ def read_time(value: Any) -> dt.datetime:
                 return _time_of_milliseconds(int(value))
         elif isinstance(value, int) and not isinstance(value, bool):
             return _time_of_milliseconds(value)
-        elif isinstance(value, float) and (value * 1000).is_integer():
-            return _EPOCH + dt.timedelta(microseconds=int(value * 1000))
+        elif isinstance(value, float):
+            # As it is written: times a thousand, a double may round to a whole number.
+            microseconds = Decimal(repr(value)).scaleb(3)
+            if microseconds == microseconds.to_integral_value():
+                return _EPOCH + dt.timedelta(microseconds=int(microseconds))
+    except InvalidValue:
+        raise
     except (ValueError, OverflowError):
         pass
     raise _refused(value, "a date")
@@ -166,7 +182,10 @@ def read_json(value: Any) -> Any:
 
 def _exact_float(text: str) -> float | Decimal:
     number = float(text)
-    exact = Decimal(text)
+    try:
+        exact = Decimal(text)
+    except InvalidOperation:  # an exponent of 19 digits and more
+        raise InvalidValue("has a number out of the range of DynamoDB's numbers") from None
     if number in (float("inf"), float("-inf")) or Decimal(repr(number)) != exact:
         return exact
     return number

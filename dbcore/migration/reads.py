@@ -89,9 +89,7 @@ class Reader:
             owners[item[GUARD_KEY]["S"]] = item[OWNER]["S"]
         left = completion.result.get("UnprocessedKeys")
         if left:
-            handler = functools.partial(
-                self._answered, rows, found, items, owners, attempt + 1
-            )
+            handler = functools.partial(self._answered, rows, found, items, owners, attempt + 1)
             self._flow.retry(attempt, "BatchGetItem", self._table, _body(left), handler)
             return
         for each in rows:

@@ -55,7 +55,7 @@ def _open(letters: models.QuerySet[DeadLetter, DeadLetter]) -> Source:
     """The source that letters came from, as the run that wrote them opened it."""
     run = MigrationRun.objects.filter(deadletter__in=letters).order_by("-started_at").first()
     if run is None:
-        raise MigrationError("the run of these letters is gone: run migrate_to_dynamo again instead")
+        raise MigrationError("the run of these letters is gone: run migrate_to_dynamo again")
     return open_source(run.options.get("file"), str(run.options.get("database", "default")))
 
 
@@ -101,9 +101,7 @@ def _replay_table(
             _resolve(letter)
 
 
-def _copy_row(
-    source: Source, plan: TablePlan, row: Row, letter: DeadLetter, flow: Flow
-) -> Tally:
+def _copy_row(source: Source, plan: TablePlan, row: Row, letter: DeadLetter, flow: Flow) -> Tally:
     box = DeadLetterBox(
         plan,
         source=letter.source,

@@ -70,6 +70,7 @@ class Report:
     estimate: Estimate | None = None
     throttles: int = 0
     error: str = ""
+    lease_held: bool = False  # another run is at work: that is the error
     notes: list[str] = field(default_factory=list)
 
     def total(self, name: str) -> int:
@@ -114,8 +115,12 @@ class Report:
             "seconds": round(self.seconds, 3),
             "rows_per_second": round(self.rows_per_second, 1),
             "tables": [
-                {"source": line.source, "table": line.table, **dataclasses.asdict(line.tally),
-                 "expired": line.expired}
+                {
+                    "source": line.source,
+                    "table": line.table,
+                    **dataclasses.asdict(line.tally),
+                    "expired": line.expired,
+                }
                 for line in self.lines
             ],
             "dead_letters": [dataclasses.asdict(letter) for letter in self.dead_letters],

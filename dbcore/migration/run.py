@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from dbcore import bookkeeping
 from dbcore.errors import DbcoreError
-from dbcore.leases import Lease
+from dbcore.leases import Lease, LeaseHeld
 from dbcore.migration import target
 from dbcore.migration.checking import Checking
 from dbcore.migration.copying import Copying
@@ -69,6 +69,7 @@ class Migration:
         except DbcoreError as error:
             self.report.status = "failed"
             self.report.error = str(error)
+            self.report.lease_held = isinstance(error, LeaseHeld)
         except Exception as error:
             self.report.status = "failed"
             self.report.error = f"{type(error).__name__}: {error}"

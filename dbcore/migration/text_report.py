@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from rich import box
@@ -11,16 +13,17 @@ from rich.table import Table
 from dbcore.attributes import Item
 from dbcore.migration.report import Report
 
-_COLUMNS = (
-    "read", "written", "unchanged", "skipped", "dead_lettered", "missing", "different", "extra",
-)  # fmt: skip
-_BAD = {"missing", "different", "extra"}
+_HEADINGS = {"dead_lettered": "dead letters"}
+_WIDTH = 110  # where no terminal says how wide it is
+_BAD = ("missing", "different", "extra")
 _SHOWN = 20  # dead letters and findings that the text lists; the JSON has all
 
 
 def print_report(report: Report, out: Any) -> None:
     """Print a report to a stream."""
-    console = Console(file=getattr(out, "_out", out), highlight=False, soft_wrap=False)
+    stream = getattr(out, "_out", out)  # Django wraps it
+    width = None if stream.isatty() else _WIDTH
+    console = Console(file=stream, highlight=False, width=width)
     _heading(console, report)
     if report.lines:
         console.print(_table(report))
@@ -43,25 +46,40 @@ def _heading(console: Console, report: Report) -> None:
 
 
 def _table(report: Report) -> Table:
+    """Counts by source table; columns that are zero everywhere are left out but for the first."""
+    counted = [
+        name
+        for name in ("read", "written", "unchanged", "skipped", "dead_lettered")
+        if name in ("read", "written") or report.total(name)
+    ]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=len(report.lines) > 1)
-    table.add_column("source table", footer="total")
-    table.add_column("to")
-    for name in _COLUMNS:
-        shown = name.replace("dead_lettered", "dead letters")
-        table.add_column(shown, justify="right", footer=_cell(name, report.total(name)))
+    table.add_column("table", footer="total", no_wrap=True)
+    for name in counted:
+        heading = _HEADINGS.get(name, name)
+        footer = _count(name, report.total(name))
+        table.add_column(heading, justify="right", footer=footer, no_wrap=True)
+    table.add_column("verified", footer=_found(report.total, report.verified), no_wrap=True)
     for line in report.lines:
-        cells = [_cell(name, getattr(line.tally, name)) for name in _COLUMNS]
-        table.add_row(line.source, line.table, *cells)
+        arrow = "" if line.source == line.table else f" → {line.table}"
+        cells = [_count(name, getattr(line.tally, name)) for name in counted]
+        found = _found(functools.partial(getattr, line.tally), report.verified)
+        table.add_row(line.source + arrow, *cells, found)
     return table
 
 
-def _cell(name: str, value: int) -> str:
+def _count(name: str, value: int) -> str:
     text = f"{value:,}"
     if not value:
         return f"[dim]{text}[/dim]"
-    if name in _BAD:
-        return f"[red]{text}[/red]"
     return f"[yellow]{text}[/yellow]" if name == "dead_lettered" else text
+
+
+def _found(count: Callable[[str], int], verified: bool) -> str:
+    """What verification found, in words."""
+    found = [f"{count(name):,} {name}" for name in _BAD if count(name)]
+    if found:
+        return f"[red]{', '.join(found)}[/red]"
+    return "[green]yes[/green]" if verified else "[dim]–[/dim]"
 
 
 def _letters(console: Console, report: Report) -> None:

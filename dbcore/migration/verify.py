@@ -213,7 +213,9 @@ class ExtraCheck:
     ) -> None:
         if completion.result is None:
             table = self.layout.table_name
-            raise MigrationError(f"{table} cannot be read: {completion.error}") from completion.error
+            raise MigrationError(
+                f"{table} cannot be read: {completion.error}"
+            ) from completion.error
         found(completion.result)
         after = completion.result.get("LastEvaluatedKey")
         if after:

@@ -104,9 +104,7 @@ class BatchWriter:
         key = self._layout.key_of_item(request["PutRequest"]["Item"])
         return orjson.dumps(key, option=orjson.OPT_SORT_KEYS)
 
-    def _again(
-        self, batch: Batch, rows: Sequence[Row], texts: Sequence[str], attempt: int
-    ) -> None:
+    def _again(self, batch: Batch, rows: Sequence[Row], texts: Sequence[str], attempt: int) -> None:
         body = self._body(texts)
         handler = functools.partial(self._answered, batch, rows, texts, len(body), attempt)
         self._flow.retry(attempt, "BatchWriteItem", self._table, body, handler)
@@ -224,18 +222,14 @@ class GuardedWriter:
         else:
             raise MigrationError(f"{self._table} cannot be written: {error}") from error
 
-    def _cancelled(
-        self, batch: Batch, puts: list[GuardedPut], attempt: int, error: Any
-    ) -> None:
+    def _cancelled(self, batch: Batch, puts: list[GuardedPut], attempt: int, error: Any) -> None:
         """Tell the rows whose value is taken from those that only shared their transaction."""
         reasons = iter(error.response.get("CancellationReasons", []))
         others: list[GuardedPut] = []
         for put in puts:
             codes = [str((next(reasons, None) or {}).get("Code")) for _ in range(put.actions)]
             taken = [
-                guard
-                for guard, code in zip(put.guards, codes[1:], strict=False)
-                if code == _TAKEN
+                guard for guard, code in zip(put.guards, codes[1:], strict=False) if code == _TAKEN
             ]
             if taken:
                 self._dead(batch, put, taken_reason(self._layout, taken[0]))

@@ -1,4 +1,4 @@
-"""Signed, pooled, retried, measured calls to DynamoDB: everything that reaches it goes through here.
+"""Signed, pooled, retried, measured calls to DynamoDB: all that reaches it goes through here.
 
 Nothing here knows a table. A call either returns what DynamoDB answered, checked against its
 checksum, or raises the botocore exception that boto3 would have raised.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import ssl
 import zlib
 from typing import Any
 
@@ -12,11 +13,13 @@ from botocore.exceptions import (
     ChecksumError,
     ClientError,
     ConnectionClosedError,
+    ConnectTimeoutError,
     EndpointConnectionError,
     ReadTimeoutError,
+    SSLError,
 )
 
-from dbcore.wire.connection import Answer, BrokenAnswer
+from dbcore.wire.connection import CLOSED, Answer, BrokenAnswer
 
 # Source: Developer Guide, "Error handling with DynamoDB".
 THROTTLING = frozenset(
@@ -56,17 +59,24 @@ class Verdict(enum.Enum):
 def check_body(answer: Answer) -> None:
     """Raise ChecksumError when the body is not the one that DynamoDB sent."""
     expected = answer.header("x-amz-crc32")
-    if expected is not None and zlib.crc32(answer.body) != int(expected):
+    if expected is None:
+        return
+    actual = str(zlib.crc32(answer.body))
+    if actual != expected:
         raise ChecksumError(
-            checksum_type="crc32",
-            expected_checksum=expected,
-            actual_checksum=str(zlib.crc32(answer.body)),
+            checksum_type="crc32", expected_checksum=expected, actual_checksum=actual
         )
 
 
-def parse_body(answer: Answer) -> Any:
-    """The JSON of a checked body; an empty one is {}."""
-    return orjson.loads(answer.body) if answer.body else {}
+def parse_body(answer: Answer) -> dict[str, Any]:
+    """The JSON of a checked body, {} of an empty one; BrokenAnswer when it is not DynamoDB's."""
+    try:
+        body = orjson.loads(answer.body or b"{}")
+    except orjson.JSONDecodeError:
+        body = None
+    if not isinstance(body, dict):
+        raise BrokenAnswer("the answer is not DynamoDB's JSON")
+    return body
 
 
 def client_error(operation: str, answer: Answer, retries: int) -> ClientError:
@@ -116,12 +126,27 @@ def verdict_on(error: ClientError) -> Verdict:
     return Verdict.FAILED
 
 
-def transport_error(error: Exception, url: str) -> BotoCoreError:
+def transport_error(
+    error: OSError | BotoCoreError | ClientError, url: str
+) -> BotoCoreError | ClientError:
     """What botocore would have raised for a failure below HTTP."""
-    if isinstance(error, BotoCoreError):
+    if isinstance(error, (BotoCoreError, ClientError)):
         return error
     if isinstance(error, TimeoutError):
         return ReadTimeoutError(endpoint_url=url, error=error)
-    if isinstance(error, BrokenAnswer):
+    if isinstance(error, CLOSED):
         return ConnectionClosedError(endpoint_url=url, error=error)
+    if isinstance(error, ssl.SSLError):
+        return SSLError(endpoint_url=url, error=error)
     return EndpointConnectionError(endpoint_url=url, error=error)
+
+
+def may_pass(error: OSError | BotoCoreError | ClientError) -> bool:
+    """Whether a failure below HTTP may be gone at the next try.
+
+    A wrong certificate stays wrong. botocore's own errors are those of looking for credentials,
+    where botocore itself has tried again what can be.
+    """
+    if isinstance(error, (BotoCoreError, ClientError)):
+        return isinstance(error, (ChecksumError, ConnectTimeoutError))
+    return not isinstance(error, ssl.SSLCertVerificationError)

@@ -26,18 +26,20 @@ from dbcore.wire.answers import (
     check_body,
     client_error,
     error_code,
+    may_pass,
     parse_body,
     transport_error,
     verdict_on,
 )
 from dbcore.wire.calls import Call, Hook, tables_of
-from dbcore.wire.connection import Answer, Connection
+from dbcore.wire.connection import CLOSED, Answer, Connection
 from dbcore.wire.endpoint import Endpoint, resolve_endpoint
 from dbcore.wire.signing import Signer
 
 BASE_DELAY = 0.05  # seconds; the n-th retry waits a random part of BASE_DELAY * 2**n
 MAX_DELAY = 5.0
 IDLE_CHECK = 0.5  # seconds of idleness after which a pooled connection is looked at before use
+MIN_TIMEOUT = 0.05  # seconds that a try has for its answer, however near the deadline
 CLOCK_TOLERANCE = 60.0  # seconds by which the server's Date must differ to count as skew
 # Called with every finished call of every wire, in order, in the calling thread.
 HOOKS: list[Hook] = []
@@ -83,11 +85,10 @@ class Wire:
         self.read_timeout = read_timeout
         self.deadline = deadline
         self.hooks = HOOKS
-        self.signer = Signer(
-            region, endpoint.host_header, USER_AGENT, loopback=endpoint.loopback
-        )
+        self.signer = Signer(region, endpoint.host_header, USER_AGENT, loopback=endpoint.loopback)
         self._tls = ssl.create_default_context() if endpoint.scheme == "https" else None
-        self._idle: collections.deque[Connection] = collections.deque(maxlen=pool_size)
+        self._pool_size = pool_size
+        self._idle: collections.deque[Connection] = collections.deque()
         _wires.add(self)
 
     def call(
@@ -98,26 +99,36 @@ class Wire:
         Throttling, 5xx and broken connections are retried with full jitter until `deadline`
         seconds have passed. Raises botocore's ClientError, or a BotoCoreError for the transport.
         """
-        return _Attempts(self, operation, payload, deadline or self.deadline).run()
+        seconds = self.deadline if deadline is None else deadline
+        return _Attempts(self, operation, payload, seconds).run()
 
     def exchange(self, operation: str, body: bytes, timeout: float) -> Answer:
         """Send one signed request and return its checked answer, whatever its status."""
+        request = self.signer.head(operation, body) + body
+        until = time.monotonic() + timeout
         connection, fresh = self.connect()
         try:
-            connection.send(self.signer.head(operation, body) + body, timeout)
-            answer = connection.receive(timeout)
-            check_body(answer)
-        except ConnectionError:
-            connection.close()
+            return self._exchange_on(connection, request, timeout)
+        except CLOSED:
             if fresh:
                 raise
-            # The peer had closed an idle connection: that says nothing about this request.
-            return self.exchange(operation, body, timeout)
+        # The peer had closed an idle connection: that says nothing about this request.
+        left = max(MIN_TIMEOUT, until - time.monotonic())
+        return self._exchange_on(self._open(), request, left)
+
+    def _exchange_on(self, connection: Connection, request: bytes, timeout: float) -> Answer:
+        try:
+            connection.send(request, timeout)
+            answer = connection.receive(timeout)
+            check_body(answer)
         except BaseException:
             connection.close()
             raise
         self.release(connection)
         return answer
+
+    def _open(self) -> Connection:
+        return Connection(self.endpoint, self._tls, self.connect_timeout)
 
     def connect(self) -> tuple[Connection, bool]:
         """A connection, and whether it is new. Give it back with `release`, or close it."""
@@ -125,18 +136,20 @@ class Wire:
             try:
                 connection = self._idle.pop()
             except IndexError:
-                return Connection(self.endpoint, self._tls, self.connect_timeout), True
+                return self._open(), True
             if time.monotonic() - connection.idle_since < IDLE_CHECK or not connection.is_stale():
                 return connection, False
             connection.close()
 
     def release(self, connection: Connection) -> None:
         """Keep a connection for the next call, if it may be used again and there is room."""
-        if not connection.reusable or len(self._idle) == self._idle.maxlen:
+        if not connection.reusable:
             connection.close()
             return
         connection.idle_since = time.monotonic()
         self._idle.append(connection)
+        if len(self._idle) > self._pool_size:
+            self._close_oldest()
 
     def learn(self, error: ClientError, answer: Answer) -> bool:
         """Correct the clock or the credentials after `error`; whether that is worth a retry."""
@@ -155,7 +168,9 @@ class Wire:
             return False
         offset = server - time.time()
         if abs(offset - self.signer.clock_offset) < CLOCK_TOLERANCE:
-            return False
+            # Right by now. It may have been put right after this request was signed: calls that
+            # were under way together all fail for the clock that the first of them corrects.
+            return self.signer.clock_offset != 0.0
         self.signer.clock_offset = offset
         return True
 
@@ -167,7 +182,13 @@ class Wire:
     def close(self) -> None:
         """Close the idle connections. The wire may be used again."""
         while self._idle:
-            self._idle.pop().close()
+            self._close_oldest()
+
+    def _close_oldest(self) -> None:
+        try:
+            self._idle.popleft().close()
+        except IndexError:
+            pass  # another thread has taken it
 
 
 class _Attempts:
@@ -190,25 +211,23 @@ class _Attempts:
         while True:
             try:
                 answer = self.wire.exchange(self.operation, self.body, self._timeout())
-            except (OSError, BotoCoreError) as error:
+                result = parse_body(answer) if answer.status == 200 else None
+            except (OSError, BotoCoreError, ClientError) as error:
                 failure: Exception = transport_error(error, self.wire.endpoint.url)
-                if error_code(failure) == "NoCredentialsError":
-                    raise
+                if not may_pass(error):
+                    self._report(error_code(failure), None)
+                    raise failure from None
             else:
-                if answer.status == 200:
-                    return self._done(answer)
+                if result is not None:
+                    self._report(None, result.get("ConsumedCapacity"))
+                    return result
                 failure = self._failure(answer)
             if not self._wait():
                 self._report(error_code(failure), None)
                 raise failure
 
     def _timeout(self) -> float:
-        return max(0.05, min(self.wire.read_timeout, self.until - time.monotonic()))
-
-    def _done(self, answer: Answer) -> dict[str, Any]:
-        result: dict[str, Any] = parse_body(answer)
-        self._report(None, result.get("ConsumedCapacity"))
-        return result
+        return max(MIN_TIMEOUT, min(self.wire.read_timeout, self.until - time.monotonic()))
 
     def _failure(self, answer: Answer) -> ClientError:
         """The error to raise if no try is left; raises at once what no retry can mend."""
@@ -237,7 +256,12 @@ class _Attempts:
             seconds = time.perf_counter() - self.started
             self.wire.report(
                 Call(
-                    self.operation, self.table, seconds, self.retries, self.throttles, capacity,
+                    self.operation,
+                    self.table,
+                    seconds,
+                    self.retries,
+                    self.throttles,
+                    capacity,
                     error,
                 )
             )

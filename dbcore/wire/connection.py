@@ -1,7 +1,7 @@
 """One HTTP/1.1 connection that sends a request in one piece and reads its answer whole.
 
-An answer is returned only when it is complete; anything else is an `OSError`, and the connection
-is not to be used again.
+An answer is returned only when it is complete; anything else is an `OSError` (or botocore's
+ConnectTimeoutError), and the connection is not to be used again.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import ssl
 import time
 from dataclasses import dataclass
 
+from botocore.exceptions import ConnectTimeoutError
+
 from dbcore.wire.endpoint import Endpoint
 
 _CHUNK = 65536
@@ -20,6 +22,17 @@ _MAX_HEAD = 65536
 
 class BrokenAnswer(ConnectionError):
     """The answer ended early or is not HTTP."""
+
+
+# What it looks like when the peer closes a connection.
+CLOSED = (
+    BrokenAnswer,
+    BrokenPipeError,
+    ConnectionAbortedError,
+    ConnectionResetError,
+    ssl.SSLEOFError,
+    ssl.SSLZeroReturnError,
+)
 
 
 @dataclass(slots=True)
@@ -38,8 +51,11 @@ class Answer:
     def headers(self) -> dict[str, str]:
         """All headers by lower-case name."""
         lines = (line.partition(b":") for line in self.head.split(b"\r\n")[1:])
-        return {name.decode("latin-1").lower(): value.decode("latin-1").strip()
-                for name, _, value in lines if name}
+        return {
+            name.decode("latin-1").lower(): value.decode("latin-1").strip()
+            for name, _, value in lines
+            if name
+        }
 
 
 def _header(head: bytes, name: bytes) -> str | None:
@@ -57,7 +73,10 @@ class Connection:
     def __init__(
         self, endpoint: Endpoint, tls: ssl.SSLContext | None, connect_timeout: float
     ) -> None:
-        raw = socket.create_connection((endpoint.host, endpoint.port), timeout=connect_timeout)
+        try:
+            raw = socket.create_connection((endpoint.host, endpoint.port), timeout=connect_timeout)
+        except TimeoutError as error:
+            raise ConnectTimeoutError(endpoint_url=endpoint.url, error=error) from None
         # Without it a request in two segments waits 40 ms for the peer's delayed acknowledgement.
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -88,8 +107,11 @@ class Connection:
         head = data[:end]
         if not head.startswith(b"HTTP/1.") or not head[9:12].isdigit():
             raise BrokenAnswer("the answer is not HTTP")
-        body = self._body(head, data[end + 4 :], until)
-        if b"onnection: close" in head or head.startswith(b"HTTP/1.0"):
+        try:
+            body = self._body(head, data[end + 4 :], until)
+        except ValueError:
+            raise BrokenAnswer("the answer's length is not a number") from None
+        if (_header(head, b"connection") or "").lower() == "close" or head[:8] == b"HTTP/1.0":
             self.reusable = False
         return Answer(int(head[9:12]), head, body)
 
@@ -107,12 +129,12 @@ class Connection:
         length = _header(head, b"content-length")
         if length is not None:
             left = int(length) - len(start)
-            if left <= 0:
-                return start
             parts = [start]
             while left > 0:
                 parts.append(self._more(until))
                 left -= len(parts[-1])
+            if left < 0:
+                raise BrokenAnswer("the answer is longer than it says")
             return b"".join(parts)
         if (_header(head, b"transfer-encoding") or "").lower() == "chunked":
             return self._chunked(start, until)
@@ -127,6 +149,8 @@ class Connection:
             while len(data) < end + 2 + size + 2:
                 data += self._more(until)
             if size == 0:
+                if data[end:] != b"\r\n\r\n":  # trailers: not worth reading, not to be left over
+                    self.reusable = False
                 return body
             body += data[end + 2 : end + 2 + size]
             data = data[end + 2 + size + 2 :]

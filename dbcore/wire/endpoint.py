@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import botocore.session
+from botocore import UNSIGNED
+from botocore.config import Config
 
 from dbcore.errors import ConfigurationError
 
@@ -73,6 +75,9 @@ def resolve_endpoint(setting: str, region: str) -> Endpoint:
         return parse_endpoint(local_endpoint())
     if setting:
         return parse_endpoint(setting)
-    # botocore knows partitions, FIPS, dual stack and AWS_ENDPOINT_URL_DYNAMODB.
-    client = botocore.session.get_session().create_client("dynamodb", region_name=region)
+    # botocore knows partitions, FIPS, dual stack and AWS_ENDPOINT_URL_DYNAMODB. Unsigned, it does
+    # not look for credentials, which may ask a metadata service.
+    client = botocore.session.get_session().create_client(
+        "dynamodb", region_name=region, config=Config(signature_version=UNSIGNED)
+    )
     return parse_endpoint(client.meta.endpoint_url)

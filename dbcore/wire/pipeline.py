@@ -21,13 +21,14 @@ from dbcore.wire.answers import (
     check_body,
     client_error,
     error_code,
+    may_pass,
     parse_body,
     transport_error,
     verdict_on,
 )
 from dbcore.wire.calls import Call
 from dbcore.wire.client import Wire, backoff
-from dbcore.wire.connection import Answer, Connection
+from dbcore.wire.connection import Answer, BrokenAnswer, Connection
 
 BULK_DEADLINE = 300.0  # seconds that one bulk request may fail before the caller is told
 
@@ -142,18 +143,16 @@ class Pipeline:
             self._send(heapq.heappop(self._waiting)[2])
 
     def _send(self, request: _Request) -> None:
+        connection: Connection | None = None
         try:
+            head = self.wire.signer.head(request.operation, request.body)
             connection = self._connection()
             request.sent = time.monotonic()
-            connection.send(
-                self.wire.signer.head(request.operation, request.body) + request.body,
-                self.wire.read_timeout,
-            )
-        except (OSError, BotoCoreError) as error:
-            if isinstance(error, OSError):
-                self._fail_or_retry(request, transport_error(error, self.wire.endpoint.url))
-            else:
-                self._complete(request, None, error)
+            connection.send(head + request.body, self.wire.read_timeout)
+        except (OSError, BotoCoreError, ClientError) as error:
+            if connection is not None:
+                self._discard(connection.fileno(), connection)
+            self._failed(request, error)
             return
         self._flying[connection.fileno()] = (connection, request)
 
@@ -176,7 +175,7 @@ class Pipeline:
                 check_body(answer)
             except (OSError, BotoCoreError) as error:
                 self._discard(descriptor, connection)
-                self._fail_or_retry(request, transport_error(error, self.wire.endpoint.url))
+                self._failed(request, error)
                 continue
             if connection.reusable:
                 self._idle.append(connection)
@@ -200,8 +199,7 @@ class Pipeline:
         for descriptor in late:
             connection, request = self._flying.pop(descriptor)
             self._discard(descriptor, connection)
-            failure = transport_error(TimeoutError("no answer"), self.wire.endpoint.url)
-            self._fail_or_retry(request, failure)
+            self._failed(request, TimeoutError("no answer"))
 
     def _discard(self, descriptor: int, connection: Connection) -> None:
         self._poller.unregister(descriptor)
@@ -209,7 +207,12 @@ class Pipeline:
 
     def _answered(self, request: _Request, answer: Answer) -> None:
         if answer.status == 200:
-            self._complete(request, parse_body(answer), None)
+            try:
+                result = parse_body(answer)
+            except BrokenAnswer as error:
+                self._failed(request, error)
+            else:
+                self._complete(request, result, None)
             return
         error = client_error(request.operation, answer, request.retries)
         verdict = verdict_on(error)
@@ -223,6 +226,13 @@ class Pipeline:
             if self._on_throttle is not None:
                 self._on_throttle()
         self._fail_or_retry(request, error)
+
+    def _failed(self, request: _Request, error: OSError | BotoCoreError | ClientError) -> None:
+        failure = transport_error(error, self.wire.endpoint.url)
+        if may_pass(error):
+            self._fail_or_retry(request, failure)
+        else:
+            self._complete(request, None, failure)
 
     def _fail_or_retry(self, request: _Request, error: Exception) -> None:
         now = time.monotonic()

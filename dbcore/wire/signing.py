@@ -42,9 +42,10 @@ class Signer:
 
     def frozen_credentials(self) -> FrozenCredentials:
         """Today's credentials; botocore refreshes a role's before they run out."""
-        if self._credentials is None:
-            self._credentials = self._find_credentials()
-        frozen: FrozenCredentials = self._credentials.get_frozen_credentials()
+        credentials = self._credentials  # once: another thread may forget them meanwhile
+        if credentials is None:
+            credentials = self._credentials = self._find_credentials()
+        frozen: FrozenCredentials = credentials.get_frozen_credentials()
         return frozen
 
     def forget_credentials(self) -> None:

@@ -1,141 +1,35 @@
-"""Tables brought to what the models say: on real engines, and with answers that only AWS gives."""
+"""Tables brought to what the models say, on real engines."""
 
 from __future__ import annotations
 
-import copy
 import io
 import json
-import os
-import subprocess
-import sys
 import threading
-import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from daylight.models import AuditLog, Plan, User
 from dbcore.items import layout_of
 from dbcore.local_engine import LocalEngine
-from dbcore.schema import create_table_request, wanted_tables
-from dbcore.table_sync import SyncReport, TableReport, TableSyncError, sync_tables
+from dbcore.schema import wanted_tables
+from dbcore.table_sync import sync_tables
 from dbcore.table_sync.observe import Observer
-from dbcore.wire import close_wires, get_wire
-
-ROOT = Path(__file__).parents[2]
-Request = dict[str, Any]
-READING = ("Describe", "List")
-
-
-@pytest.fixture
-def moto(moto_engine: LocalEngine, settings: Settings) -> Iterator[LocalEngine]:
-    """The engine that knows point-in-time recovery."""
-    settings.DYNAMODB_ENDPOINT = moto_engine.endpoint
-    settings.DYNAMODB_TABLE_PREFIX = f"t{uuid.uuid4().hex[:8]}-"
-    yield moto_engine
-    close_wires()
-
-
-class Recorder:
-    """The wire, with every call written down, and answered by `script` where that has one."""
-
-    def __init__(self, script: Callable[[str, Request], Any] = lambda *_: None) -> None:
-        self.calls: list[tuple[str, Request]] = []
-        self._script = script
-        self._lock = threading.Lock()
-
-    def call(self, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-        with self._lock:
-            self.calls.append((operation, dict(payload)))
-            answer = self._script(operation, dict(payload))
-        if isinstance(answer, BaseException):
-            raise answer
-        return get_wire().call(operation, payload) if answer is None else answer
-
-    @property
-    def writes(self) -> list[str]:
-        return [operation for operation, _ in self.calls if not operation.startswith(READING)]
-
-
-def refusal(code: str, message: str = "no") -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": message}}, "Any")  # type: ignore[arg-type]
-
-
-def refuses(operation: str, code: str, times: int) -> Callable[[str, Request], Any]:
-    """A script that refuses an operation so many times."""
-    left = [times]
-
-    def script(called: str, _: Request) -> Any:
-        if called != operation or left[0] == 0:
-            return None
-        left[0] -= 1
-        return refusal(code)
-
-    return script
-
-
-def request_of(model: Any) -> Request:
-    return copy.deepcopy(create_table_request(layout_of(model)))
-
-
-def create(request: Request) -> None:
-    get_wire().call("CreateTable", request)
-
-
-def describe(name: str) -> Request:
-    table: Request = get_wire().call("DescribeTable", {"TableName": name})["Table"]
-    return table
-
-
-def without_index(request: Request, name: str) -> Request:
-    """The request for the same table without one of its indexes."""
-    for kind in ("LocalSecondaryIndexes", "GlobalSecondaryIndexes"):
-        kept = [each for each in request.pop(kind, []) if each["IndexName"] != name]
-        if kept:
-            request[kind] = kept
-    indexes = request.get("LocalSecondaryIndexes", []) + request.get("GlobalSecondaryIndexes", [])
-    keys = {key["AttributeName"] for each in (request, *indexes) for key in each["KeySchema"]}
-    definitions = request["AttributeDefinitions"]
-    request["AttributeDefinitions"] = [
-        each for each in definitions if each["AttributeName"] in keys
-    ]
-    return request
-
-
-def report_on(report: SyncReport, model: Any) -> TableReport:
-    (found,) = (each for each in report.tables if each.name == layout_of(model).table_name)
-    return found
-
-
-def shapes(description: Request) -> Any:
-    """What CreateTable asks for and DescribeTable tells, in one form."""
-    kinds = ("LocalSecondaryIndexes", "GlobalSecondaryIndexes")
-    fields = ("IndexName", "KeySchema", "Projection")
-    indexes = [
-        [{field: index[field] for field in fields} for index in description.get(kind, [])]
-        for kind in kinds
-    ]
-    definitions = {
-        each["AttributeName"]: each["AttributeType"] for each in description["AttributeDefinitions"]
-    }
-    return description["KeySchema"], indexes, definitions, description["DeletionProtectionEnabled"]
-
-
-def assert_as_wanted() -> None:
-    for wanted in wanted_tables():
-        table = describe(wanted.name)
-        assert table["TableStatus"] == "ACTIVE"
-        assert shapes(table) == shapes(wanted.request)
-        assert table["SSEDescription"]["SSEType"] == "KMS"
-        ttl = get_wire().call("DescribeTimeToLive", {"TableName": wanted.name})
-        assert ttl["TimeToLiveDescription"].get("AttributeName") == wanted.ttl_attribute
+from dbcore.wire import get_wire
+from tests.support.tables import (
+    Recorder,
+    assert_as_wanted,
+    create,
+    describe,
+    moto_tables,  # noqa: F401  (a fixture)
+    report_on,
+    request_of,
+    shapes,
+    without_index,
+)
 
 
 def test_everything_is_made_from_nothing_and_a_second_run_finds_nothing_to_do(
@@ -225,240 +119,6 @@ def test_missing_global_indexes_are_added_one_after_the_other(
     assert "DescribeTable" in between[: between.index("UpdateTable")]
 
 
-def still_being_made(looks: int) -> Callable[[str, Request], Any]:
-    """A script after which a table, once created, is hidden, then busy, for some looks."""
-    seen: dict[str, int] = {}
-
-    def script(operation: str, payload: Request) -> Any:
-        name = payload.get("TableName", "")
-        if operation == "CreateTable":
-            seen[name] = 0
-        if operation != "DescribeTable" or name not in seen:
-            return None
-        seen[name] += 1
-        if seen[name] == 1:
-            return refusal("ResourceNotFoundException")
-        return {"Table": {"TableStatus": "CREATING"}} if seen[name] <= looks else None
-
-    return script
-
-
-def test_what_is_being_made_is_waited_for_before_anything_else_is_done_to_it(
-    dynamodb: LocalEngine,
-) -> None:
-    wire = Recorder(still_being_made(looks=3))
-    report = sync_tables(tables=["user_sessions"], wire=wire)
-    (table,) = report.tables
-    assert table.actions == ("create the table", "let records expire by ttl")
-    order = [operation for operation, _ in wire.calls]
-    assert order.count("CreateTable") == 1
-    before_expiry = order[order.index("CreateTable") : order.index("UpdateTimeToLive")]
-    assert before_expiry.count("DescribeTable") == 4
-
-
-def test_an_index_that_is_being_filled_is_waited_for(dynamodb: LocalEngine) -> None:
-    create(request_of(User))
-    looks = 0
-
-    def filling(operation: str, _: Request) -> Any:
-        nonlocal looks
-        if operation != "DescribeTable" or looks == 3:
-            return None
-        looks += 1
-        table = describe(layout_of(User).table_name)
-        table["GlobalSecondaryIndexes"][0].update(IndexStatus="CREATING", Backfilling=True)
-        return {"Table": table}
-
-    report = sync_tables(tables=["users"], wire=Recorder(filling))
-    assert looks == 3
-    assert not report.changed
-
-
-def test_a_wait_ends_with_an_error_that_says_what_for(dynamodb: LocalEngine) -> None:
-    wire = Recorder(still_being_made(looks=1_000_000))
-    with pytest.raises(
-        TableSyncError, match=r"is CREATING, still after 0\.3 s; run again"
-    ) as caught:
-        sync_tables(tables=["users"], wire=wire, timeout=0.3)
-    (table,) = caught.value.report.tables
-    assert table.actions == ("create the table",)
-
-
-def test_an_interrupted_run_does_not_wait_for_its_waits(dynamodb: LocalEngine) -> None:
-    never_ready = still_being_made(looks=1_000_000)
-
-    def script(operation: str, payload: Request) -> Any:
-        if operation == "CreateTable" and payload["TableName"] == layout_of(Plan).table_name:
-            return KeyboardInterrupt()
-        return never_ready(operation, payload)
-
-    started = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        sync_tables(tables=["plans", "users"], wire=Recorder(script), timeout=60)
-    assert time.monotonic() - started < 10
-
-
-@pytest.mark.parametrize("code", ["LimitExceededException", "ResourceInUseException"])
-def test_too_many_changes_at_once_are_waited_out(dynamodb: LocalEngine, code: str) -> None:
-    wire = Recorder(refuses("CreateTable", code, times=4))
-    assert sync_tables(tables=["users", "plans"], wire=wire).changed
-    assert wire.writes.count("CreateTable") == 4 + 2
-
-
-def test_backups_that_are_not_ready_yet_are_waited_for(moto: LocalEngine) -> None:
-    script = refuses("UpdateContinuousBackups", "ContinuousBackupsUnavailableException", times=3)
-    report = sync_tables(tables=["users"], wire=Recorder(script))
-    assert "switch on point-in-time recovery" in report_on(report, User).actions
-
-
-def test_a_limit_that_never_lifts_is_an_error_in_dynamodbs_words(dynamodb: LocalEngine) -> None:
-    wire = Recorder(refuses("CreateTable", "LimitExceededException", times=1_000_000))
-    with pytest.raises(TableSyncError, match="create the table: no, still after"):
-        sync_tables(tables=["users"], wire=wire, timeout=0.3)
-
-
-def test_one_table_that_fails_does_not_keep_the_others_from_being_made(
-    dynamodb: LocalEngine,
-) -> None:
-    name = layout_of(User).table_name
-
-    def deny(operation: str, payload: Request) -> Any:
-        denied = operation == "CreateTable" and payload["TableName"] == name
-        return refusal("AccessDeniedException", "you may not") if denied else None
-
-    with pytest.raises(TableSyncError, match=f"{name}: .*you may not") as caught:
-        sync_tables(wire=Recorder(deny))
-    made = [table for table in caught.value.report.tables if table.actions]
-    assert len(made) == len(wanted_tables()) - 1
-
-
-def test_a_table_with_another_key_is_reported_and_left_alone(dynamodb: LocalEngine) -> None:
-    request = without_index(request_of(User), "DueDayIndex")
-    request["AttributeDefinitions"][0]["AttributeName"] = "userId"
-    request["KeySchema"][0]["AttributeName"] = "userId"
-    del request["Tags"]
-    create(request)
-    before = describe(request["TableName"])
-
-    report = sync_tables()
-
-    table = report_on(report, User)
-    assert table.actions == ()
-    assert table.differences[0].startswith("its key is userId, wanted is id")
-    assert report.differences == tuple(f"{table.name}: {each}" for each in table.differences)
-    assert describe(request["TableName"]) == before
-    with pytest.raises(CommandError, match="1 differences"):
-        call_command("sync_tables", stdout=io.StringIO(), stderr=io.StringIO())
-
-
-def test_a_missing_local_index_is_reported_and_what_can_be_mended_is_mended(
-    dynamodb: LocalEngine,
-) -> None:
-    create(without_index(without_index(request_of(Plan), "UserPlansIndex"), "DueDayIndex"))
-    table = report_on(sync_tables(), Plan)
-    assert table.actions == ("add the global index DueDayIndex",)
-    assert table.differences == (
-        "the local index UserPlansIndex is missing: it can only be made with its table",
-    )
-
-
-def test_indexes_of_another_shape_are_reported(dynamodb: LocalEngine) -> None:
-    request = request_of(Plan)
-    request["LocalSecondaryIndexes"][0]["Projection"] = {"ProjectionType": "KEYS_ONLY"}
-    request["GlobalSecondaryIndexes"][0]["KeySchema"].append(
-        {"AttributeName": "createdAt", "KeyType": "RANGE"}
-    )
-    create(request)
-    table = report_on(sync_tables(), Plan)
-    assert table.actions == ()
-    assert table.differences == (
-        "the local index UserPlansIndex is on userId + createdAt, projecting KEYS_ONLY, "
-        "wanted is one on userId + createdAt, projecting ALL",
-        "the global index DueDayIndex is on dueDay + createdAt, projecting KEYS_ONLY, "
-        "wanted is one on dueDay, projecting KEYS_ONLY",
-    )
-
-
-def test_a_key_attribute_of_another_type_is_reported_and_no_index_is_added_on_it(
-    dynamodb: LocalEngine,
-) -> None:
-    request = without_index(request_of(AuditLog), "DateIndex")
-    request["AttributeDefinitions"] = [
-        {**each, "AttributeType": "N"} if each["AttributeName"] == "timestamp" else each
-        for each in request["AttributeDefinitions"]
-    ]
-    create(request)
-    table = report_on(sync_tables(), AuditLog)
-    assert table.actions == ()
-    assert table.differences == (
-        "attribute timestamp keys the table or an index as N, wanted is S",
-        "the global index DateIndex is missing, and the type of its key stands in the way",
-    )
-
-
-def expire_by(name: str, attribute: str) -> None:
-    specification = {"Enabled": True, "AttributeName": attribute}
-    request = {"TableName": name, "TimeToLiveSpecification": specification}
-    get_wire().call("UpdateTimeToLive", request)
-
-
-def test_expiry_by_another_attribute_or_where_none_is_wanted_is_reported(
-    dynamodb: LocalEngine,
-) -> None:
-    sync_tables()
-    sessions, users = (f"{layout_of(User).table_name[:10]}{n}" for n in ("user_sessions", "users"))
-    off = {"Enabled": False, "AttributeName": "ttl"}
-    get_wire().call("UpdateTimeToLive", {"TableName": sessions, "TimeToLiveSpecification": off})
-    expire_by(sessions, "expiresAt")
-    expire_by(users, "ttl")
-    assert sync_tables().differences == (
-        f"{sessions}: records expire by expiresAt, wanted is ttl",
-        f"{users}: records expire by ttl, wanted is no expiry",
-    )
-
-
-def test_tables_and_indexes_that_are_not_ours_are_noted_and_kept(dynamodb: LocalEngine) -> None:
-    request = request_of(User)
-    extra = copy.deepcopy(request["GlobalSecondaryIndexes"][0])
-    request["GlobalSecondaryIndexes"].append({**extra, "IndexName": "SomebodysIndex"})
-    create(request)
-    stranger = {**request_of(User), "TableName": f"{request['TableName']}-of-somebody"}
-    create(stranger)
-
-    report = sync_tables()
-
-    assert report_on(report, User).notes == ("the global index SomebodysIndex is not ours",)
-    assert f"the table {stranger['TableName']} is not ours; it is left alone" in report.notes
-    assert report.differences == ()
-    assert len(describe(request["TableName"])["GlobalSecondaryIndexes"]) == 2
-    assert describe(stranger["TableName"])["TableStatus"] == "ACTIVE"
-
-
-def test_strangers_are_looked_for_on_every_page_and_only_under_our_prefix(
-    dynamodb: LocalEngine, settings: Settings
-) -> None:
-    stranger = f"{settings.DYNAMODB_TABLE_PREFIX}stranger"
-    pages = {
-        None: {"TableNames": ["other"], "LastEvaluatedTableName": "other"},
-        "other": {"TableNames": [stranger]},
-    }
-
-    def script(operation: str, payload: Request) -> Any:
-        return pages[payload.get("ExclusiveStartTableName")] if operation == "ListTables" else None
-
-    wire = Recorder(script)
-    strangers = [note for note in sync_tables(wire=wire).notes if "not ours" in note]
-    assert strangers == [f"the table {stranger} is not ours; it is left alone"]
-
-
-def test_without_leave_to_list_tables_the_rest_is_done(dynamodb: LocalEngine) -> None:
-    report = sync_tables(wire=Recorder(refuses("ListTables", "AccessDeniedException", times=1)))
-    assert any(
-        note.startswith("tables that are not ours are not looked for") for note in report.notes
-    )
-    assert_as_wanted()
-
-
 def test_a_table_with_provisioned_capacity_gets_its_index_with_as_much(
     dynamodb: LocalEngine,
 ) -> None:
@@ -544,33 +204,6 @@ def test_an_unencrypted_table_is_encrypted_where_the_engine_can(
     assert any("encrypt with a KMS key" in note for note in on_dynoxide.notes)
 
 
-@pytest.mark.parametrize(
-    ("key", "is_the_same"),
-    [
-        ("", True),
-        ("arn:aws:kms:eu-central-1:123456789012:key/1234abcd", True),
-        ("1234abcd", True),
-        ("abcd", False),
-        ("arn:aws:kms:eu-central-1:123456789012:key/other", False),
-    ],
-)
-def test_a_key_is_the_same_key_however_it_is_named(
-    dynamodb: LocalEngine, settings: Settings, key: str, is_the_same: bool
-) -> None:
-    settings.DYNAMODB_KMS_KEY_ID = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd"
-    sync_tables(tables=["users"])
-    settings.DYNAMODB_KMS_KEY_ID = key
-    assert sync_tables(tables=["users"], dry_run=True).changed is not is_the_same
-
-
-def test_a_key_that_an_alias_names_is_only_noted(dynamodb: LocalEngine, settings: Settings) -> None:
-    sync_tables(tables=["users"])
-    settings.DYNAMODB_KMS_KEY_ID = "alias/daylight"
-    report = sync_tables(tables=["users"])
-    assert not report.changed
-    assert "whether that is alias/daylight is not known" in report.tables[0].notes[0]
-
-
 def test_a_dry_run_says_what_a_run_then_does_and_writes_nothing(moto: LocalEngine) -> None:
     create(without_index(request_of(User), "DueDayIndex"))
     wire = Recorder()
@@ -628,58 +261,3 @@ def test_the_report_can_be_read_by_a_program(dynamodb: LocalEngine) -> None:
     (plans,) = (each for each in report["tables"] if each["name"] == layout_of(Plan).table_name)
     assert plans["actions"] == []
     assert len(plans["differences"]) == 1
-
-
-def test_two_threads_at_once_make_everything_once(dynamodb: LocalEngine) -> None:
-    create(without_index(request_of(User), "DueDayIndex"))
-    wires = [Recorder(), Recorder()]
-    with ThreadPoolExecutor(2) as pool:
-        reports = list(pool.map(lambda wire: sync_tables(wire=wire), wires))
-    assert_as_wanted()
-    assert not any(report.differences for report in reports)
-    made = [
-        table.name
-        for report in reports
-        for table in report.tables
-        if "create the table" in table.actions
-    ]
-    assert sorted(made) == [each.name for each in wanted_tables() if each.name.find("-users") < 0]
-
-
-def test_the_loser_of_a_race_for_an_index_finds_it_made(dynamodb: LocalEngine) -> None:
-    request = without_index(request_of(User), "DueDayIndex")
-    create(request)
-
-    def another_host_is_first(operation: str, payload: Request) -> Any:
-        if operation == "UpdateTable":
-            get_wire().call(operation, payload)  # then ours is refused: there is such an index
-        return None
-
-    report = sync_tables(tables=["users"], wire=Recorder(another_host_is_first))
-    assert report_on(report, User).actions == ()
-    assert shapes(describe(request["TableName"])) == shapes(request_of(User))
-
-
-def test_two_processes_at_once_both_succeed(dynamodb: LocalEngine, settings: Settings) -> None:
-    environment = {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "settings.development",
-        "DATABASE_URL": "sqlite://:memory:",
-        "DYNAMODB_ENDPOINT": dynamodb.endpoint,
-        "DYNAMODB_TABLE_PREFIX": settings.DYNAMODB_TABLE_PREFIX,
-    }
-    command = [sys.executable, "manage.py", "sync_tables", "--format", "json"]
-    both = [
-        subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        for _ in range(2)
-    ]
-    outputs = [each.communicate(timeout=120) for each in both]
-    assert [each.returncode for each in both] == [0, 0], outputs
-    reports = [json.loads(out) for out, _ in outputs]
-    made = sum(
-        "create the table" in table["actions"] for each in reports for table in each["tables"]
-    )
-    assert made == len(wanted_tables())
-    assert_as_wanted()

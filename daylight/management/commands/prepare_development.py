@@ -31,5 +31,5 @@ class Command(BaseCommand):
             call_command("make_sample_data", verbosity=0)
         users = get_user_model()._default_manager
         if not users.filter(is_superuser=True).exists():
-            users.create_superuser(NAME, "", NAME)  # type: ignore[attr-defined]
+            users.create_superuser(NAME, "", NAME)
             self.stdout.write("Made the superuser admin (password: admin).")

@@ -67,7 +67,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{count} dead letter{'' if count == 1 else 's'}")
 
     def _show(self, number: int | None) -> None:
-        letter = DeadLetter.objects.filter(pk=number).first()
+        letter = None if number is None else DeadLetter.objects.filter(pk=number).first()
         if letter is None:
             raise CommandError(f"there is no dead letter {number}; `dead_letters` lists them")
         self._json(describe(letter))

@@ -129,7 +129,7 @@ class Command(BaseCommand):
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             return True
         self.stderr.write(
-            "--repair writes the source's rows over items that differ, newer ones too. Go on? [y/N]",
+            "--repair puts the source's rows over items that differ, newer ones too. Go on? [y/N]",
             ending=" ",
         )
         return input().strip().lower() in ("y", "yes")

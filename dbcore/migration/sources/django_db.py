@@ -23,8 +23,8 @@ class DjangoSource:
         self.plans = [self._plan(table) for table in tables]
 
     def _plan(self, table: LegacyTable) -> TablePlan:
-        columns = [field.column for field in table.model._meta.concrete_fields]
-        return plan_table(table, columns, [table.model._meta.pk.column])
+        columns = [str(field.column) for field in table.model._meta.concrete_fields]
+        return plan_table(table, columns, [str(table.model._meta.pk.column)])
 
     def fingerprint(self) -> str:
         return ""

@@ -71,7 +71,7 @@ def _table_of(model: type[models.Model]) -> LegacyTable:
     return LegacyTable(
         name=model._meta.db_table,
         model=model,
-        fields={column.name: column.field.column for column in layout.columns},
+        fields={column.name: str(column.field.column) for column in layout.columns},
         locate=_locate_by_primary_key(layout),
     )
 
@@ -82,6 +82,6 @@ def _locate_by_primary_key(layout: ItemLayout) -> Any:
     def locate(key: Mapping[str, Any]) -> Mapping[str, Any]:
         parts = [key[name] for name in layout.table.key_fields]
         value = primary.value_of(parts) if isinstance(primary, RecordKeyField) else parts[0]
-        return {primary.column: value}
+        return {str(primary.column): value}
 
     return locate

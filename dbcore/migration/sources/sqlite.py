@@ -96,8 +96,10 @@ class SqliteSource:
         with self._readable():
             (verdict,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
-            raise SourceError(f"{self.path} is corrupt: {verdict}. Restore it, or salvage it with "
-                              "`sqlite3 FILE .recover`")
+            raise SourceError(
+                f"{self.path} is corrupt: {verdict}. Restore it, or salvage it with "
+                "`sqlite3 FILE .recover`"
+            )
 
     def _build(self, tables: Sequence[LegacyTable], known_elsewhere: set[str]) -> None:
         found = {

@@ -1,0 +1,58 @@
+"""The migration as a part of starting up: once for a source and target, however many processes
+start at once."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from dbcore import bookkeeping
+from dbcore.leases import Lease
+from dbcore.migration import target
+from dbcore.migration.errors import MigrationError
+from dbcore.migration.options import MigrationOptions
+from dbcore.migration.report import EXIT_COMPLETE, EXIT_DEAD_LETTERS, Report
+from dbcore.migration.run import LEASE_NAME, migrate
+from dbcore.migration.sources import open_source
+from dbcore.models import MigrationRun
+from dbcore.wire import get_wire
+
+logger = logging.getLogger(__name__)
+PATIENCE = 3600.0  # seconds to wait for another process that is migrating
+_POLL = 1.0
+_DONE = (MigrationRun.Status.COMPLETED, MigrationRun.Status.COMPLETED_WITH_DEAD_LETTERS)
+
+
+def migrate_once(database: str = "default") -> Report | None:
+    """Migrate a Django database unless that is done; None where it was.
+
+    While another process migrates, wait for it. MigrationError when the migration fails.
+    """
+    bookkeeping.make_ready()
+    until = time.monotonic() + PATIENCE
+    while not _is_done(database):
+        report = migrate(MigrationOptions(database=database))
+        if report.exit_code in (EXIT_COMPLETE, EXIT_DEAD_LETTERS):
+            return report
+        if not report.lease_held or time.monotonic() >= until:
+            raise MigrationError(f"MIGRATE_FROM_SQLITE: {report.error or 'DynamoDB differs'}")
+        logger.info("another process is migrating: waiting for it")
+        _wait_for_other(until)
+    return None
+
+
+def _is_done(database: str) -> bool:
+    source = open_source(None, database)
+    source.close()
+    return MigrationRun.objects.filter(
+        source=source.name, target=target.target_name(), status__in=_DONE
+    ).exists()
+
+
+def _wait_for_other(until: float) -> None:
+    lease = Lease(get_wire(), LEASE_NAME, "")
+    while time.monotonic() < until:
+        holder = lease.holder()
+        if holder is None or holder.is_dead or holder.expires < time.time():
+            return
+        time.sleep(_POLL)
