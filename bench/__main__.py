@@ -11,8 +11,14 @@ from bench.data import FOLDER
 from bench.engine import local_engine_share
 from bench.memory import peak_memory
 from bench.report import LATEST, print_table, write_json
+from bench.wire import point_read
 
-LINES = {"copy": copy_throughput, "engine": local_engine_share, "memory": peak_memory}
+LINES = {
+    "copy": copy_throughput,
+    "engine": local_engine_share,
+    "memory": peak_memory,
+    "wire": point_read,
+}
 
 
 def main() -> None:

@@ -19,8 +19,8 @@ from django.db import models
 from dbcore.attributes import Codec, TextCodec, attribute_name, codec_for
 from dbcore.errors import ConfigurationError
 from dbcore.fields import RecordKeyField
-from dbcore.items import DERIVED, lowered_field
-from dbcore.schema import DUE_DAY_INDEX, has_storage, own_tables
+from dbcore.items import DERIVED, DUE_DAY_INDEX, lowered_field
+from dbcore.schema import has_storage, own_tables
 from dbcore.tables import DayIndex, GlobalIndex, LocalIndex, Retention, Table
 from dbcore.wire.endpoint import parse_endpoint
 

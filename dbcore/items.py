@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from django.conf import settings
 from django.db import models
 from django.db.models import F
@@ -21,6 +22,7 @@ from dbcore.attributes import (
     MAX_HASH_KEY_BYTES,
     MAX_ITEM_BYTES,
     MAX_RANGE_KEY_BYTES,
+    AttributeValue,
     Codec,
     Item,
     attribute_name,
@@ -37,6 +39,7 @@ DUE_DAY = "dueDay"
 DUE_DAY_INDEX = "DueDayIndex"
 DERIVED = (TTL, DAY, DUE_DAY)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_ABSENT: AttributeValue = {}
 _SECOND = dt.timedelta(seconds=1)
 
 
@@ -117,16 +120,16 @@ class ItemLayout:
 
     def _check(self, item: Item) -> None:
         """Raise InvalidValue where DynamoDB would refuse the item for its keys or its size."""
-        for column in self.columns:
-            limit = self.key_limits.get(column.name)
-            text = item.get(column.attribute, {}).get("S")
-            if limit is None or text is None:
+        for name, limit in self.key_limits.items():
+            text = item.get(self.by_name[name].attribute, _ABSENT).get("S")
+            if text is None:
                 continue
             if not text:
-                raise InvalidValue(f"{column.name} is empty, which a key may not be")
+                raise InvalidValue(f"{name} is empty, which a key may not be")
             if len(text) * 4 > limit and len(text.encode()) > limit:
-                raise InvalidValue(f"{column.name} is over {limit} bytes, too long for a key")
-        if item_bytes(item) > MAX_ITEM_BYTES:
+                raise InvalidValue(f"{name} is over {limit} bytes, too long for a key")
+        # An item's JSON is never shorter than DynamoDB's count of it, and much faster to make.
+        if len(orjson.dumps(item)) > MAX_ITEM_BYTES and item_bytes(item) > MAX_ITEM_BYTES:
             raise InvalidValue("item is over 400 KB")
 
     def from_item(self, item: Item) -> dict[str, Any]:
@@ -218,7 +221,7 @@ def lowered_field(constraint: models.BaseConstraint) -> str | None:
     if not isinstance(expression, Lower):
         return None
     (source,) = expression.get_source_expressions()
-    return str(source.name) if isinstance(source, F) else None
+    return str(source.name) if isinstance(source, F) else None  # type: ignore[attr-defined]
 
 
 @functools.cache

@@ -125,10 +125,8 @@ class Mirror(Model):
     def to_record(self) -> models.Model:
         """The Django record, unsaved."""
         layout = self.layout
-        record = layout.model(
-            **{column.name: getattr(self, column.name) for column in layout.columns}
-        )
-        return record
+        names = [column.name for column in layout.columns]
+        return layout.model(**{name: getattr(self, name) for name in names})
 
     @classmethod
     def _get_connection(cls) -> TableConnection:

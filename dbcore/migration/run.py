@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+from django.db.utils import DatabaseError
 from django.utils import timezone
 
 from dbcore import bookkeeping
@@ -70,6 +72,12 @@ class Migration:
             self.report.status = "failed"
             self.report.error = str(error)
             self.report.lease_held = isinstance(error, LeaseHeld)
+        except (BotoCoreError, ClientError) as error:
+            self.report.status = "failed"
+            self.report.error = f"DynamoDB ({self.report.target}): {error}"
+        except DatabaseError as error:
+            self.report.status = "failed"
+            self.report.error = f"Django's database, which keeps the books: {error}"
         except Exception as error:
             self.report.status = "failed"
             self.report.error = f"{type(error).__name__}: {error}"
@@ -179,7 +187,11 @@ class Migration:
         self._record.dead_lettered = self.report.total("dead_lettered")
         self._record.report = self.report.as_json()
         self._record.error = self.report.error
-        self._record.save()
+        try:
+            self._record.save()
+        except DatabaseError as error:
+            # The report is what the run is for: it must come out.
+            self.report.notes.append(f"the record of this run could not be saved: {error}")
 
 
 def _names(plan: TablePlan) -> set[str]:

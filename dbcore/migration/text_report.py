@@ -131,7 +131,8 @@ def _verdict(console: Console, report: Report) -> None:
     if report.status == "interrupted":
         console.print(f"[yellow]Interrupted[/yellow] after {seconds}: run the same command again")
     elif report.error:
-        console.print(f"[red]Failed[/red] after {seconds}: the same command goes on from here")
+        later = ": the same command goes on from here" if report.total("read") else ""
+        console.print(f"[red]Failed[/red] after {seconds}{later}")
     elif report.differs:
         console.print(f"[red]DynamoDB differs from the source[/red] ({seconds})")
         console.print("  run again to copy what changed, or with --repair to make it so")

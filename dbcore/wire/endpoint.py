@@ -56,8 +56,14 @@ def parse_endpoint(url: str) -> Endpoint:
         raise ConfigurationError(
             f"DynamoDB endpoint {url!r} is not a URL such as http://localhost:8000"
         )
-    if parts.path.strip("/") or parts.query:
+    if parts.username is not None:
+        raise ConfigurationError(
+            f"DynamoDB endpoint for {parts.hostname!r} may not have a user or password in its URL"
+        )
+    if parts.path.strip("/") or parts.query or parts.fragment:
         raise ConfigurationError(f"DynamoDB endpoint {url!r} may not have a path")
+    if port == 0:
+        raise ConfigurationError(f"DynamoDB endpoint {url!r}: port 0 cannot be connected to")
     loopback = is_loopback(parts.hostname)
     if parts.scheme == "http" and not loopback:
         raise ConfigurationError(
