@@ -42,7 +42,12 @@ class Command(BaseCommand):
             help="those of this source or target table; may be repeated",
         )  # fmt: skip
         parser.add_argument("--all", action="store_true", help="list resolved ones too")
-        parser.add_argument("--format", choices=("text", "json"), default="text")
+        parser.add_argument(
+            "--format",
+            choices=("text", "json"),
+            default="text",
+            help="text for people (default), or JSON",
+        )
 
     def handle(self, *args: Any, **given: Any) -> None:
         if given["action"] == "show":

@@ -94,7 +94,12 @@ class Command(BaseCommand):
             help="write units a second at most (default: as fast as DynamoDB takes them)",
         )  # fmt: skip
         out = parser.add_argument_group("output")
-        out.add_argument("--format", choices=("text", "json"), default="text")
+        out.add_argument(
+            "--format",
+            choices=("text", "json"),
+            default="text",
+            help="text for people (default), or JSON",
+        )
         out.add_argument("--no-input", action="store_true", help="never ask")
         out.add_argument("--quiet", action="store_true", help="no progress on standard error")
 
