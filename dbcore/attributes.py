@@ -101,7 +101,8 @@ def number_value(text: str) -> int | float:
     if text.lstrip("-").isdigit() and len(text) <= MAX_DIGITS:
         return int(text)
     value = Decimal(text)
-    if value == value.to_integral_value(context=_WIDE) and abs(value) < EXACT_INTEGERS:
+    # No abs(): it rounds to 28 digits, and so would make 38 nines 1E+38.
+    if -EXACT_INTEGERS < value < EXACT_INTEGERS and value == value.to_integral_value(context=_WIDE):
         return int(value)
     return float(text)
 

@@ -7,6 +7,7 @@ under way at once.
 from __future__ import annotations
 
 import datetime
+import re
 import socket
 import ssl
 import struct
@@ -78,8 +79,9 @@ class Server:
         self._open: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self._listener.getsockname()[1]
-        scheme = "http" if tls is None else "https"
-        self.endpoint = f"{scheme}://localhost:{self.port}"
+        self.endpoint = (
+            f"http://127.0.0.1:{self.port}" if tls is None else f"https://localhost:{self.port}"
+        )
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
     def __enter__(self) -> Self:
@@ -163,12 +165,9 @@ class Server:
         if answer is None:
             return False
         talk.sendall(answer)
-        lines = answer.partition(b"\r\n\r\n")[0].lower()
-        return (
-            b"connection: close" not in lines
-            and b"\r\ncontent-length:" in lines + b"\r\n"
-            or (b"transfer-encoding: chunked" in lines)
-        )
+        head = answer.partition(b"\r\n\r\n")[0].lower()
+        framed = b"\r\ncontent-length:" in head or b"chunked" in head
+        return framed and not re.search(rb"\r\nconnection: *close", head)
 
 
 def in_turn(*answers: bytes | None) -> Answering:
