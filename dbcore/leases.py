@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from dbcore.errors import DbcoreError
@@ -96,8 +96,14 @@ class Lease:
         self.acquire()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.release()
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        try:
+            self.release()
+        except (BotoCoreError, ClientError):
+            # DynamoDB is out of reach, perhaps the very error that ends the work: the lease runs
+            # out by itself.
+            if error is None:
+                raise
 
     def acquire(self) -> None:
         """Take the lease; LeaseHeld names who has it."""

@@ -61,6 +61,8 @@ class Checkpoint(models.Model):
     # One pass over the table, however many runs it takes; ties dead letters to it.
     copy_pass = models.CharField(max_length=36)
     position = models.JSONField(null=True)
+    # The target held items when the pass began: each row is compared before it is written.
+    compare_first = models.BooleanField(default=False)
     acknowledged = models.PositiveBigIntegerField(default=0)
     skipped = models.PositiveBigIntegerField(default=0)
     dead_lettered = models.PositiveBigIntegerField(default=0)

@@ -53,7 +53,7 @@ class Copying:
             self.report.copy_seconds = time.perf_counter() - started
 
     def _copy(self, plan: TablePlan, empty: bool) -> None:
-        checkpoint = self._checkpoint(plan)
+        checkpoint = self._checkpoint(plan, empty)
         resumed = checkpoint.position is not None
         self.report.resumed |= resumed
         tally = Tally(
@@ -74,14 +74,14 @@ class Copying:
         ledger = Ledger(tally, checkpoint, box, self._progress(tally))
         options = CopyOptions(
             now=self.options.now,
-            compare_first=not empty and not resumed,
+            compare_first=checkpoint.compare_first,
             skip_expired=self.options.skip_expired,
         )
         try:
             TableCopy(self.source, plan, self.flow, ledger, options).run()
         except BaseException:
             # What is settled is settled; the rest is looked at again when the run is resumed.
-            ledger.save()
+            ledger.abandon()
             self._list_letters(plan, checkpoint.copy_pass)
             raise
         box.resolve_others()
@@ -95,7 +95,7 @@ class Copying:
 
         return progress
 
-    def _checkpoint(self, plan: TablePlan) -> Checkpoint:
+    def _checkpoint(self, plan: TablePlan, empty: bool) -> Checkpoint:
         """The checkpoint to go on from, or a new one at the first row.
 
         One that is complete, or of another table or file than today's, is not gone on from.
@@ -117,6 +117,7 @@ class Copying:
             table_id=identity,
             fingerprint=fingerprint,
             copy_pass=str(uuid.uuid4()),
+            compare_first=not empty,
         )
 
     def _list_letters(self, plan: TablePlan, copy_pass: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from collections.abc import Callable
 
 from django.conf import settings
 
@@ -54,12 +55,18 @@ class DryRun:
     """Goes through every row without writing any."""
 
     def __init__(
-        self, source: Source, options: MigrationOptions, report: Report, watch: Watcher
+        self,
+        source: Source,
+        options: MigrationOptions,
+        report: Report,
+        watch: Watcher,
+        tick: Callable[[], None],
     ) -> None:
         self.source = source
         self.options = options
         self.report = report
         self.watch = watch
+        self._tick = tick
         self.items = self.bytes = self.units = 0
         self._taken = _TakenValues()
 
@@ -80,6 +87,7 @@ class DryRun:
         encoder = RowEncoder(plan, self.source)
         indexes = _indexes(plan.layout)
         for page in self.source.pages(plan):
+            self._tick()
             tally.read += len(page)
             for row in page:
                 try:

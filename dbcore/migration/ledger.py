@@ -15,6 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from dbcore.migration.dead_letters import DeadLetterBox
+from dbcore.migration.errors import MigrationError
 from dbcore.models import Checkpoint
 
 WINDOW_ROWS = 20_000  # rows at most between the saved checkpoint and the last row sent
@@ -124,8 +125,16 @@ class Ledger:
             checkpoint.skipped += batch.skipped
             checkpoint.dead_lettered += batch.dead
 
+    def abandon(self) -> None:
+        """Stop here: what is settled is recorded, the rows that are not count as not read."""
+        tally = self.tally
+        tally.read = tally.written + tally.unchanged + tally.skipped + tally.dead_lettered
+        self.save()
+
     def save(self, *, complete: bool = False) -> None:
         """Record what is settled, dead letters first."""
+        if complete and (self._batches or not self.tally.closes):
+            raise MigrationError(f"the account does not close ({self.tally}): this is a bug")
         if self.checkpoint is not None:
             self.checkpoint.complete = complete
             self.checkpoint.updated_at = timezone.now()

@@ -57,6 +57,7 @@ class Migration:
         self._stop = threading.Event()
         self._lease: Lease | None = None
         self._record: MigrationRun | None = None
+        self._source_name = ""
 
     def run(self) -> Report:
         """Do all of it; a failure is in the report."""
@@ -91,11 +92,12 @@ class Migration:
     def _run(self) -> None:
         source = open_source(self.options.file, self.options.database)
         try:
-            self.report.source = source.name
+            self.report.source = source.label
+            self._source_name = source.name
             self.report.unknown = source.unknown
             plans = self._chosen(source)
             if self.options.dry_run:
-                DryRun(source, self.options, self.report, self.watch).run(plans)
+                DryRun(source, self.options, self.report, self.watch, self._tick).run(plans)
                 return
             bookkeeping.make_ready()
             target.make_ready({plan.layout for plan in plans})
@@ -170,7 +172,7 @@ class Migration:
     def _begin_record(self) -> None:
         self._record = MigrationRun.objects.create(
             id=self.run_id,
-            source=self.report.source,
+            source=self._source_name,
             target=self.report.target,
             host=platform.node(),
             pid=os.getpid(),

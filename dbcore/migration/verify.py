@@ -30,6 +30,7 @@ from dbcore.migration.sources import Source
 from dbcore.migration.writes import taken_reason
 from dbcore.wire import Completion
 
+SEGMENTS = 8  # of a parallel scan
 MAX_LISTED = 1000  # findings of one kind and table that a report lists; all are counted
 
 
@@ -198,7 +199,8 @@ class ExtraCheck:
 
     def _scan(self, request: dict[str, Any], found: Callable[[dict[str, Any]], None]) -> None:
         base = {"TableName": self.layout.table_name, "ConsistentRead": True, **request}
-        self._scan_page(base, found)
+        for segment in range(SEGMENTS):
+            self._scan_page({**base, "Segment": segment, "TotalSegments": SEGMENTS}, found)
         self.flow.drain()
 
     def _scan_page(self, request: dict[str, Any], found: Callable[[dict[str, Any]], None]) -> None:

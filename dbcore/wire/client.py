@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import collections
+import math
 import os
 import random
 import ssl
@@ -39,7 +40,7 @@ from dbcore.wire.signing import Signer
 BASE_DELAY = 0.05  # seconds; the n-th retry waits a random part of BASE_DELAY * 2**n
 MAX_DELAY = 5.0
 IDLE_CHECK = 0.5  # seconds of idleness after which a pooled connection is looked at before use
-MIN_TIMEOUT = 0.05  # seconds that a try has for its answer, however near the deadline
+MIN_TIMEOUT = 0.05  # seconds that each step of a try has, however near the deadline
 CLOCK_TOLERANCE = 60.0  # seconds by which the server's Date must differ to count as skew
 # Called with every finished call of every wire, in order, in the calling thread.
 HOOKS: list[Hook] = []
@@ -60,6 +61,10 @@ def _as_text(value: Any) -> str:
 def encode_payload(payload: Mapping[str, Any]) -> bytes:
     """A request's body."""
     return orjson.dumps(payload, default=_as_text)
+
+
+def _at_most(timeout: float, until: float) -> float:
+    return max(MIN_TIMEOUT, min(timeout, until - time.monotonic()))
 
 
 class Wire:
@@ -102,24 +107,25 @@ class Wire:
         seconds = self.deadline if deadline is None else deadline
         return _Attempts(self, operation, payload, seconds).run()
 
-    def exchange(self, operation: str, body: bytes, timeout: float) -> Answer:
-        """Send one signed request and return its checked answer, whatever its status."""
+    def exchange(self, operation: str, body: bytes, until: float) -> Answer:
+        """Send one signed request and return its checked answer, whatever its status.
+
+        All of it ends by `until`, in monotonic seconds.
+        """
         request = self.signer.head(operation, body) + body
-        until = time.monotonic() + timeout
-        connection, fresh = self.connect()
+        connection, fresh = self.connect(until)
         try:
-            return self._exchange_on(connection, request, timeout)
+            return self._exchange_on(connection, request, until)
         except CLOSED:
             if fresh:
                 raise
         # The peer had closed an idle connection: that says nothing about this request.
-        left = max(MIN_TIMEOUT, until - time.monotonic())
-        return self._exchange_on(self._open(), request, left)
+        return self._exchange_on(self._open(until), request, until)
 
-    def _exchange_on(self, connection: Connection, request: bytes, timeout: float) -> Answer:
+    def _exchange_on(self, connection: Connection, request: bytes, until: float) -> Answer:
         try:
-            connection.send(request, timeout)
-            answer = connection.receive(timeout)
+            connection.send(request, _at_most(self.read_timeout, until))
+            answer = connection.receive(_at_most(self.read_timeout, until))
             check_body(answer)
         except BaseException:
             connection.close()
@@ -127,16 +133,16 @@ class Wire:
         self.release(connection)
         return answer
 
-    def _open(self) -> Connection:
-        return Connection(self.endpoint, self._tls, self.connect_timeout)
+    def _open(self, until: float) -> Connection:
+        return Connection(self.endpoint, self._tls, _at_most(self.connect_timeout, until))
 
-    def connect(self) -> tuple[Connection, bool]:
+    def connect(self, until: float = math.inf) -> tuple[Connection, bool]:
         """A connection, and whether it is new. Give it back with `release`, or close it."""
         while True:
             try:
                 connection = self._idle.pop()
             except IndexError:
-                return self._open(), True
+                return self._open(until), True
             if time.monotonic() - connection.idle_since < IDLE_CHECK or not connection.is_stale():
                 return connection, False
             connection.close()
@@ -210,7 +216,7 @@ class _Attempts:
     def run(self) -> dict[str, Any]:
         while True:
             try:
-                answer = self.wire.exchange(self.operation, self.body, self._timeout())
+                answer = self.wire.exchange(self.operation, self.body, self.until)
                 result = parse_body(answer) if answer.status == 200 else None
             except (OSError, BotoCoreError, ClientError) as error:
                 failure: Exception = transport_error(error, self.wire.endpoint.url)
@@ -225,9 +231,6 @@ class _Attempts:
             if not self._wait():
                 self._report(error_code(failure), None)
                 raise failure
-
-    def _timeout(self) -> float:
-        return max(MIN_TIMEOUT, min(self.wire.read_timeout, self.until - time.monotonic()))
 
     def _failure(self, answer: Answer) -> ClientError:
         """The error to raise if no try is left; raises at once what no retry can mend."""

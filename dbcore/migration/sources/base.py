@@ -13,7 +13,8 @@ PAGE_ROWS = 1000
 class Source(Protocol):
     """A database whose rows are read in a stable order, page by page."""
 
-    name: str  # identifies it over runs: its checkpoints hang on it
+    name: str  # identifies it over runs and hosts: its checkpoints hang on it
+    label: str  # what people call it
     plans: list[TablePlan]
     unknown: list[str]  # tables, and table.column, that nothing here knows
 

@@ -19,6 +19,7 @@ class DjangoSource:
     def __init__(self, alias: str, tables: Sequence[LegacyTable], *, name: str) -> None:
         self.alias = alias
         self.name = name
+        self.label = name
         self.unknown: list[str] = []
         self.plans = [self._plan(table) for table in tables]
 

@@ -43,7 +43,7 @@ def open_source(file: str | None = None, database: str = "default") -> Source:
                 "django_migrations",
                 *connections[database].introspection.django_table_names(),
             ],
-            check_pages=False,
+            live=True,
         )
     )
 

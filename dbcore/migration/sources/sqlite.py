@@ -72,7 +72,10 @@ def _keep_undecodable(raw: bytes) -> str | UndecodableText:
 
 
 class SqliteSource:
-    """The tables of a SQLite file that `tables` knows."""
+    """The tables of a SQLite file that `tables` knows.
+
+    A `live` file is in use (Django's own database): it changes while it is read.
+    """
 
     def __init__(
         self,
@@ -81,12 +84,14 @@ class SqliteSource:
         *,
         name: str,
         known_elsewhere: Sequence[str] = (),
-        check_pages: bool = True,
+        live: bool = False,
     ) -> None:
         self.path = path
         self.name = name
+        self.label = str(path)
         self._db = open_read_only(path)
-        if check_pages:
+        self._live = live
+        if not live:
             self._check_pages()
         with self._readable():
             self._build(tables, set(known_elsewhere))
@@ -145,6 +150,8 @@ class SqliteSource:
 
     def fingerprint(self) -> str:
         status = self.path.stat()
+        if self._live:
+            return f"{status.st_dev}:{status.st_ino}"
         return f"{status.st_dev}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
 
     def count(self, plan: TablePlan) -> int:
