@@ -9,4 +9,5 @@ class DbcoreConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from dbcore import checks  # noqa: F401  (registers the system checks)
+        # Registers the system checks, and Python's LOWER() on every SQLite connection.
+        from dbcore import checks, sqlite_functions  # noqa: F401

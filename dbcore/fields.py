@@ -17,6 +17,11 @@ def joined_key(parts: Iterable[str]) -> str:
     return _SEPARATOR.join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
 
 
+def split_key(text: str) -> list[str]:
+    """The parts of a joined key."""
+    return [part.replace("%2F", "/").replace("%25", "%") for part in text.split(_SEPARATOR)]
+
+
 class RecordKeyField(models.CharField):  # type: ignore[type-arg]
     """A text primary key made of the fields in `of`, in order, when the record is first saved.
 

@@ -67,7 +67,12 @@ def guards_of(layout: ItemLayout, values: Mapping[str, Any]) -> list[Guard]:
     """The guards of a record: one for each unique field that is set."""
     owner = joined_key(str(values[name]) for name in layout.table.key_fields)
     return [
-        Guard(field, joined_key((layout.table.name, field.name, field.folded(value))), owner)
+        Guard(field, guard_key(layout, field, value), owner)
         for field in layout.unique
         if (value := values[field.name]) is not None
     ]
+
+
+def guard_key(layout: ItemLayout, field: UniqueField, value: str) -> str:
+    """The partition key of the guard that a value has."""
+    return joined_key((layout.table.name, field.name, field.folded(value)))

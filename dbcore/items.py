@@ -167,6 +167,16 @@ class ItemLayout:
                 item[DUE_DAY] = {"S": self._sharded(due.date(), values)}
         return item
 
+    @functools.cached_property
+    def derived_names(self) -> tuple[str, ...]:
+        """The derived attributes that this table's items may have."""
+        wanted = {
+            TTL: bool(self.table.expires),
+            DAY: self.table.day_index is not None,
+            DUE_DAY: self.table.needs_due_day,
+        }
+        return tuple(name for name, has in wanted.items() if has)
+
     def expires_at(self, values: Mapping[str, Any]) -> int | None:
         """When the record expires, in whole epoch seconds, or None: never."""
         instants = [

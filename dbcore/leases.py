@@ -114,8 +114,10 @@ class Lease:
         holder = self.holder()
         if holder is None:
             return self.acquire()
-        if holder.is_dead and self._put("#owner = :dead", {":dead": {"S": holder.owner}}):
-            return None
+        if holder.is_dead:
+            if self._put("#owner = :dead", {":dead": {"S": holder.owner}}):
+                return None
+            return self.acquire()  # another was quicker
         left = max(0, round(holder.expires - time.time()))
         raise LeaseHeld(
             f"another {self.name} is running: {holder}. Wait until it has finished; if it is dead, "

@@ -18,6 +18,7 @@ from pynamodb.connection import TableConnection
 from pynamodb.connection.base import Connection
 from pynamodb.constants import MAP
 from pynamodb.exceptions import CancellationReason, VerboseClientError
+from pynamodb.expressions.condition import Comparison
 from pynamodb.expressions.update import RemoveAction, SetAction
 from pynamodb.indexes import (
     AllProjection,
@@ -36,6 +37,10 @@ from dbcore.wire import get_wire
 
 class WireConnection(Connection):
     """PynamoDB's connection with the one method replaced through which all its calls pass."""
+
+    def __repr__(self) -> str:
+        # PynamoDB's makes a boto client for it, which may look for credentials in the network.
+        return f"WireConnection<{get_wire().endpoint.url}>"
 
     def _make_api_call(self, operation_name: str, operation_kwargs: dict[str, Any]) -> Any:
         try:
@@ -89,6 +94,17 @@ class NativeJsonAttribute(CodecAttribute):
     def set(self, value: Any) -> SetAction | RemoveAction:
         """The action that sets the attribute, for `update`."""
         return super().set(self.codec.to_attribute(value))
+
+    # Given as attribute values: PynamoDB would take {"S": "x"} for text, and any other dict for a
+    # map that is encoded already.
+    def __eq__(self, other: Any) -> Comparison:  # type: ignore[override]
+        return super().__eq__(self._encoded(other))
+
+    def __ne__(self, other: Any) -> Comparison:  # type: ignore[override]
+        return super().__ne__(self._encoded(other))
+
+    def _encoded(self, value: Any) -> Any:
+        return self.codec.to_attribute(value) if isinstance(value, (dict, list)) else value
 
     def serialize(self, value: Any) -> Any:
         # PynamoDB puts `attr_type` beside what this returns, and asks for it afterwards; a value's

@@ -6,6 +6,7 @@ The variables are described, with their defaults, in `.env.development` and `.en
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import environ
 
@@ -65,17 +66,66 @@ TEMPLATES = [
 ]
 
 # --- Django's own database: admin logins, book-keeping, and in development the records ----------
-DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'daylight.sqlite3'}")}
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # A relative path is the project's, whichever folder a command is run in.
-    DATABASES["default"]["NAME"] = str(BASE_DIR / DATABASES["default"]["NAME"])
-    Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
-    DATABASES["default"].setdefault("OPTIONS", {}).update(
-        # WAL: a reader and the writer of checkpoints do not wait for one another.
-        init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-        transaction_mode="IMMEDIATE",
-        timeout=20,
+def _database(config: dict[str, Any]) -> dict[str, Any]:
+    if config["ENGINE"] == "django.db.backends.sqlite3":
+        # A relative path is the project's, whichever folder a command is run in.
+        config["NAME"] = str(BASE_DIR / config["NAME"])
+        Path(config["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+        config.setdefault("OPTIONS", {}).update(
+            # WAL: a reader and the writer of checkpoints do not wait for one another.
+            init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            transaction_mode="IMMEDIATE",
+            timeout=20,
+        )
+    return config
+
+
+DATABASES = {
+    "default": _database(
+        env.db("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'daylight.sqlite3'}")
     )
+}
+# Replicas of it, for reads that may lag. Each is an alias of its own: replica1, replica2, …
+DATABASE_REPLICAS = []
+for _url in env.list("DATABASE_REPLICA_URLS", default=[]):
+    DATABASE_REPLICAS.append(f"replica{len(DATABASE_REPLICAS) + 1}")
+    _replica = _database(env.db_url_config(_url)) | {"TEST": {"MIRROR": "default"}}
+    if _replica["ENGINE"] == "django.db.backends.postgresql":
+        # Another can be asked: no reason to wait long for this one.
+        _replica.setdefault("OPTIONS", {}).setdefault("connect_timeout", 2)  # seconds
+    DATABASES[DATABASE_REPLICAS[-1]] = _replica
+DATABASE_ROUTERS = ["dbcore.stores.router.ReplicaRouter"]
+
+# The store that services use: sqlite or postgresql (the database above), or dynamodb.
+DATABASE_PRIMARY = env.str("DATABASE_PRIMARY", default="sqlite")
+
+# --- Cache of records -----------------------------------------------------------------------------
+APP_CACHE_ENABLED = env.bool("APP_CACHE_ENABLED", default=True)
+APP_CACHE_SIZE = env.int("APP_CACHE_SIZE", default=10_000)  # entries in process; a record takes 2
+APP_CACHE_TTL = env.int("APP_CACHE_TTL", default=30)  # seconds
+_cache = env.cache_url_config(env.str("CACHE_URL", default="") or "locmemcache://")
+CACHES = {"default": {name.upper(): value for name, value in _cache.items()}}
+CACHES["records"] = {**CACHES["default"], "TIMEOUT": APP_CACHE_TTL}
+if CACHES["records"]["BACKEND"] == "django.core.cache.backends.locmem.LocMemCache":
+    CACHES["records"] |= {"LOCATION": "records", "OPTIONS": {"MAX_ENTRIES": APP_CACHE_SIZE}}
+elif CACHES["records"]["BACKEND"] == "django.core.cache.backends.redis.RedisCache":
+    CACHES["records"]["OPTIONS"] = {
+        "socket_timeout": 0.25,  # seconds: a cache that is slower than the store is of no use
+        "socket_connect_timeout": 0.25,
+        **CACHES["default"].get("OPTIONS", {}),
+        "serializer": "dbcore.stores.plain_bytes.PlainBytes",
+    }
+# What `get` reads through the cache. Never what decides whether somebody may come in: sessions, API
+# keys and rate limits are always read from the store.
+DBCORE_CACHED_MODELS = [
+    "daylight.User",
+    "daylight.UserProfile",
+    "daylight.Role",
+    "daylight.Permission",
+    "daylight.WeatherCache",
+    "daylight.TrafficData",
+    "daylight.EventsCache",
+]
 
 # --- DynamoDB -----------------------------------------------------------------------------------
 # "" is AWS itself; "local" the project's own engine; otherwise a URL (plain http on loopback only).
@@ -83,6 +133,8 @@ DYNAMODB_ENDPOINT = env.str("DYNAMODB_ENDPOINT", default="")
 DYNAMODB_REGION = env.str("DYNAMODB_REGION", default="") or env.str(
     "AWS_REGION", default=env.str("AWS_DEFAULT_REGION", default="eu-central-1")
 )
+# Replicas of global tables, for reads that may lag: "eu-west-1", or "eu-west-1=URL".
+DYNAMODB_REPLICA_REGIONS = env.list("DYNAMODB_REPLICA_REGIONS", default=[])
 DYNAMODB_TABLE_PREFIX = env.str("DYNAMODB_TABLE_PREFIX", default="daylight-")
 DYNAMODB_CONNECT_TIMEOUT = env.float("DYNAMODB_CONNECT_TIMEOUT", default=5.0)  # seconds
 DYNAMODB_READ_TIMEOUT = env.float("DYNAMODB_READ_TIMEOUT", default=15.0)  # seconds

@@ -6,4 +6,6 @@ SECRET_KEY = "test-only-not-a-secret"
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 # Tests point this at their own engine; with none, a call fails at once instead of waiting.
 DYNAMODB_ENDPOINT = "http://127.0.0.1:9"
+# A test that wants the cache turns it on: what one test has cached is not there for the next.
+APP_CACHE_ENABLED = False
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

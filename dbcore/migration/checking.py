@@ -71,6 +71,7 @@ class Checking:
         alone = all(line.source != plan.source_table for line in self.report.lines)
         line = self._line(plan)
         repairs = Tally()
+        ledger = self._ledger(plan, repairs)
         self.watch.begin(plan.source_table, self.source.count(plan))
         check = RowCheck(
             self.source,
@@ -81,10 +82,13 @@ class Checking:
             now=self.options.now,
             skip_expired=self.options.skip_expired,
             dead=lambda row, reason: self._dead(plan, row, reason) if alone else None,
-            repair=self._repairer(plan, repairs) if self.repair else None,
+            repair=self._repairer(plan, ledger) if self.repair else None,
             progress=self.watch.advance,
         )
         check.run()
+        ledger.save()
+        if repairs.dead_lettered:
+            self._list_letters(ledger.box)
         self.watch.end()
         line.expired = check.expired
         self._present[plan.source_table] = check.present
@@ -105,7 +109,8 @@ class Checking:
         tally.written = min(good, tally.written + repairs.written)
         tally.unchanged = good - tally.written
 
-    def _repairer(self, plan: TablePlan, repairs: Tally) -> Callable[[list[Expected]], None]:
+    def _ledger(self, plan: TablePlan, repairs: Tally) -> Ledger:
+        """The account of what a repair writes, and of rows that turn out to be dead letters."""
         box = DeadLetterBox(
             plan,
             source=self.source.name,
@@ -113,13 +118,20 @@ class Checking:
             copy_pass=self.report.run,
             run_id=self.report.run,
         )
-        ledger = Ledger(repairs, None, box)
+        return Ledger(repairs, None, box)
+
+    def _repairer(self, plan: TablePlan, ledger: Ledger) -> Callable[[list[Expected]], None]:
         copy = TableCopy(self.source, plan, self.flow, ledger, CopyOptions(now=self.options.now))
 
         def repair(bad: list[Expected]) -> None:
             copy.write(ledger.open_batch(None, len(bad)), bad)
 
         return repair
+
+    def _list_letters(self, box: DeadLetterBox) -> None:
+        listed = set(self.report.dead_letters)
+        found = [Letter(*each) for each in box.kept(MAX_LISTED_LETTERS - len(listed))]
+        self.report.dead_letters += [letter for letter in found if letter not in listed]
 
     def _dead(self, plan: TablePlan, row: Row, reason: str) -> None:
         if len(self.report.dead_letters) < MAX_LISTED_LETTERS:

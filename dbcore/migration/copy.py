@@ -32,10 +32,12 @@ from dbcore.migration.writes import (
 
 @dataclass(frozen=True, slots=True)
 class CopyOptions:
-    """What a copy is asked to do. `compare_first`: the rows have been copied before."""
+    """What a copy is asked to do. `compare_first`: the table had items when the pass began;
+    `copied_before`: all of this source's, from an earlier pass."""
 
     now: dt.datetime
     compare_first: bool = False
+    copied_before: bool = False
     skip_expired: bool = False
 
 
@@ -146,7 +148,7 @@ class TableCopy:
         changed: list[Expected] = []
         for each in found:
             if each.actual is None:
-                if self.options.compare_first and self._has_expired(each.values):
+                if self.options.copied_before and self._has_expired(each.values):
                     # It was copied once; DynamoDB has carried out its expiry since.
                     self.ledger.skipped(batch)
                 else:

@@ -17,7 +17,7 @@ from dbcore.migration.plan import TablePlan
 from dbcore.migration.progress import Watcher
 from dbcore.migration.report import MAX_LISTED_LETTERS, Letter, Line, Report
 from dbcore.migration.sources import Source
-from dbcore.models import Checkpoint, DeadLetter
+from dbcore.models import Checkpoint
 from dbcore.wire import get_wire
 
 
@@ -53,7 +53,7 @@ class Copying:
             self.report.copy_seconds = time.perf_counter() - started
 
     def _copy(self, plan: TablePlan, empty: bool) -> None:
-        checkpoint = self._checkpoint(plan, empty)
+        checkpoint, copied_before = self._checkpoint(plan, empty)
         resumed = checkpoint.position is not None
         self.report.resumed |= resumed
         tally = Tally(
@@ -75,6 +75,7 @@ class Copying:
         options = CopyOptions(
             now=self.options.now,
             compare_first=checkpoint.compare_first,
+            copied_before=copied_before,
             skip_expired=self.options.skip_expired,
         )
         try:
@@ -82,10 +83,10 @@ class Copying:
         except BaseException:
             # What is settled is settled; the rest is looked at again when the run is resumed.
             ledger.abandon()
-            self._list_letters(plan, checkpoint.copy_pass)
+            self._list_letters(box)
             raise
         box.resolve_others()
-        self._list_letters(plan, checkpoint.copy_pass)
+        self._list_letters(box)
         self.watch.end()
 
     def _progress(self, tally: Tally) -> Callable[[int], None]:
@@ -95,8 +96,9 @@ class Copying:
 
         return progress
 
-    def _checkpoint(self, plan: TablePlan, empty: bool) -> Checkpoint:
-        """The checkpoint to go on from, or a new one at the first row.
+    def _checkpoint(self, plan: TablePlan, empty: bool) -> tuple[Checkpoint, bool]:
+        """The checkpoint to go on from, or a new one at the first row; and whether a whole pass to
+        this table has been before.
 
         One that is complete, or of another table or file than today's, is not gone on from.
         """
@@ -105,12 +107,14 @@ class Copying:
         ).first()
         identity = target.table_id(get_wire(), plan.layout)
         fingerprint = self.source.fingerprint()
+        copied_before = False
         if found is not None:
-            same = found.table_id == identity and found.fingerprint == fingerprint
-            if same and not found.complete:
-                return found
+            same = found.table_id == identity
+            if same and found.fingerprint == fingerprint and not found.complete:
+                return found, False
+            copied_before = same and found.complete
             Checkpoint.objects.filter(pk=found.pk).delete()
-        return Checkpoint.objects.create(
+        checkpoint = Checkpoint.objects.create(
             source=self.source.name,
             target=self.report.target,
             source_table=plan.source_table,
@@ -119,17 +123,11 @@ class Copying:
             copy_pass=str(uuid.uuid4()),
             compare_first=not empty,
         )
+        return checkpoint, copied_before
 
-    def _list_letters(self, plan: TablePlan, copy_pass: str) -> None:
+    def _list_letters(self, box: DeadLetterBox) -> None:
         room = MAX_LISTED_LETTERS - len(self.report.dead_letters)
-        found = DeadLetter.objects.filter(
-            source=self.source.name,
-            target=self.report.target,
-            source_table=plan.source_table,
-            copy_pass=copy_pass,
-            resolved_at=None,
-        ).values_list("source_table", "table", "key", "reason")
-        self.report.dead_letters += [Letter(*each) for each in found[:room]]
+        self.report.dead_letters += [Letter(*each) for each in box.kept(room)]
 
 
 def layouts_of(plans: list[TablePlan]) -> list[ItemLayout]:

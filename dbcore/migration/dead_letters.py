@@ -18,7 +18,6 @@ from dbcore.migration.readings import UndecodableText
 from dbcore.models import DeadLetter
 
 FLUSH_LETTERS = 200
-_SHOWN = 1000  # characters of a key that are kept: it may be what is wrong with the row
 
 
 def storable(value: Any) -> Any:
@@ -82,7 +81,7 @@ class DeadLetterBox:
             source_table=self.plan.source_table,
             table=self.plan.layout.table.name,
             row_ref=place_text(row[0]),
-            key=_printable(self.plan.row_key(row)),
+            key=self.plan.row_key(row),
             reason=reason,
             row=_raw(self.plan.raw(row)),
             copy_pass=self.copy_pass,
@@ -101,6 +100,17 @@ class DeadLetterBox:
         )
         self._waiting.clear()
 
+    def kept(self, limit: int) -> list[tuple[str, ...]]:
+        """This pass's open letters, the first ones: source table, table, key, reason."""
+        found = DeadLetter.objects.filter(
+            source=self.source,
+            target=self.target,
+            source_table=self.plan.source_table,
+            copy_pass=self.copy_pass,
+            resolved_at=None,
+        )
+        return list(found.values_list("source_table", "table", "key", "reason")[:limit])
+
     def resolve_others(self) -> int:
         """After a whole pass: letters that it did not find again are of rows that are good now, or
         gone."""
@@ -118,7 +128,3 @@ class DeadLetterBox:
 
 def _raw(columns: Mapping[str, Any]) -> dict[str, Any]:
     return {name: storable(value) for name, value in columns.items()}
-
-
-def _printable(key: str) -> str:
-    return key.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")[:_SHOWN]

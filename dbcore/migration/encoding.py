@@ -7,8 +7,9 @@ from typing import Any
 
 from django.db import models
 
-from dbcore.attributes import Item
+from dbcore.attributes import MAX_HASH_KEY_BYTES, Item
 from dbcore.errors import InvalidValue
+from dbcore.guards import guards_of
 from dbcore.items import Column
 from dbcore.migration.fragments import TakeTheExactWay, derived_fragments, fragment_of
 from dbcore.migration.plan import Computed, Constant, Row, TablePlan
@@ -34,6 +35,8 @@ class RowEncoder:
         """A row's values and item; InvalidValue says why it cannot be one."""
         values = self.values(row)
         item = self.layout.to_item(values)
+        if self.layout.unique:
+            self._check_guards(values)
         self._check_key_is_free(row, values)
         return values, item
 
@@ -67,6 +70,12 @@ class RowEncoder:
             return null() if value is None else reading(value)
 
         return read
+
+    def _check_guards(self, values: Values) -> None:
+        """Raise InvalidValue when a unique value is too long for the key of its guard."""
+        for guard in guards_of(self.layout, values):
+            if len(guard.key.encode()) > MAX_HASH_KEY_BYTES:
+                raise InvalidValue(f"{guard.field.name} is too long to be kept unique")
 
     def _check_key_is_free(self, row: Row, values: Values) -> None:
         """Raise InvalidValue when an earlier row has this key: it must not be overwritten."""

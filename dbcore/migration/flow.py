@@ -50,7 +50,8 @@ class Flow:
 
     def write(self, operation: str, table: str, body: bytes, handler: Handler) -> None:
         """Send a write, no sooner than the rate allows."""
-        until = time.monotonic() + self.rate.wait_for(self.rate.estimate(len(body)))
+        pause = self.rate.wait_for(self.rate.estimate(len(body)))
+        until = time.monotonic() + pause
         # An answer that comes in ends a step early, but not the pause.
         while (left := until - time.monotonic()) > 0:
             self.pump(min(left, _TICK), until_timeout=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from django.utils import timezone
 
@@ -33,11 +34,12 @@ class MigrationOptions:
         return not self.dry_run and (not self.verify_only or self.repair)
 
     def described(self) -> dict[str, object]:
-        """The options, for the record of the run."""
+        """The options, for the record of the run; the file as it is found from any folder."""
+        file = None if self.file is None else str(Path(self.file).resolve())
         return {
             name: getattr(self, name)
             for name in (
-                "file", "database", "concurrency", "rate_limit", "skip_expired", "verify_only",
+                "database", "concurrency", "rate_limit", "skip_expired", "verify_only",
                 "verify", "repair", "allow_extra",
             )
-        } | {"tables": list(self.tables)}  # fmt: skip
+        } | {"file": file, "tables": list(self.tables)}  # fmt: skip

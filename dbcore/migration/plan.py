@@ -13,6 +13,8 @@ from django.db import models
 
 from dbcore.items import ItemLayout, layout_of
 
+_SHOWN = 1000  # characters of a key that people see: it may be what is wrong with the row
+
 Row = tuple[Any, ...]  # the row's place in its table, then the plan's columns in order
 KeyValues = Mapping[str, Any]
 
@@ -81,11 +83,15 @@ class TablePlan:
         parts = [row[self.at[name]] for name in self.key_columns]
         if not parts or any(part is None for part in parts):
             return f"row {row[0]}"
-        return "/".join(str(part) for part in parts)
+        return _printable("/".join(str(part) for part in parts))
 
     def raw(self, row: Row) -> dict[str, Any]:
         """The row's stored values by column."""
         return dict(zip(self.columns, row[1:], strict=True))
+
+
+def _printable(key: str) -> str:
+    return key.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")[:_SHOWN]
 
 
 def plan_table(
@@ -99,7 +105,7 @@ def plan_table(
     fields: dict[str, FieldSource | None] = {}
     used: list[str] = []
     for name, source in wanted.items():
-        needs = _columns_of(source)
+        needs = columns_of(source)
         complete = all(column in present for column in needs)
         fields[name] = source if complete else None
         used += [column for column in needs if complete and column not in used]
@@ -122,7 +128,8 @@ def plan_table(
     )
 
 
-def _columns_of(source: FieldSource) -> tuple[str, ...]:
+def columns_of(source: FieldSource) -> tuple[str, ...]:
+    """The columns that a field is made of."""
     if isinstance(source, Computed):
         return source.columns
     return () if isinstance(source, Constant) else (source,)

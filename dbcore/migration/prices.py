@@ -1,7 +1,8 @@
 """What writing costs on demand, in dollars a million write request units, by region.
 
-Source: the DynamoDB pricing page, on-demand mode, standard table class, as published after the
-price cut of November 2024. Prices change: DYNAMODB_WRITE_PRICE overrides the table.
+On-demand mode, standard table class. us-east-1 is as published after the price cut of November 2024;
+the other regions are half of their price before it, as that cut was announced. Prices change and
+these have not been read from an invoice: DYNAMODB_WRITE_PRICE overrides the table.
 """
 
 from __future__ import annotations

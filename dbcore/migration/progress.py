@@ -100,7 +100,7 @@ class Bars:
 
     def dead(self, count: int) -> None:
         if self._progress is not None and self._task is not None and count:
-            self._progress.update(self._task, letters=f"{count:,} dead letters")
+            self._progress.update(self._task, letters=f"dead letters: {count:,}")
 
     def end(self) -> None:
         self._task = None
@@ -150,7 +150,7 @@ class Lines:
         text = f"  {self._table}: {self._done:,} of {self._total:,} rows, {rate:,.0f} rows/s"
         if rate and self._done < self._total:
             text += f", {(self._total - self._done) / rate:,.0f} s left"
-        return text + (f", {self._dead:,} dead letters" if self._dead else "")
+        return text + (f", dead letters: {self._dead:,}" if self._dead else "")
 
     @staticmethod
     def _print(text: str) -> None:

@@ -66,9 +66,9 @@ class Migration:
             with self._stop_on_signal():
                 self._run()
             self.report.settle()
-        except Interrupted as error:
+        except (Interrupted, KeyboardInterrupt) as error:
             self.report.status = "interrupted"
-            self.report.error = str(error)
+            self.report.error = str(error) or "a second signal ended the run at once"
         except DbcoreError as error:
             self.report.status = "failed"
             self.report.error = str(error)

@@ -236,10 +236,15 @@ class ExtraCheck:
 
     def _has_row(self, key: Item) -> bool:
         """Whether a row that can be an item has this key."""
-        values = {
-            column.name: column.codec.from_attribute(key[column.attribute])
-            for column in self.layout.key
-        }
+        try:
+            values = {
+                column.name: column.codec.from_attribute(key[column.attribute])
+                for column in self.layout.key
+            }
+            if self.layout.key_of(values) != key:
+                return False
+        except ValueError:  # a date that is none
+            return False
         for plan in self.plans:
             columns = plan.locate(values)
             if columns is None:

@@ -216,7 +216,7 @@ class GuardedWriter:
             self._again(batch, puts, attempt + 1)
         elif code in _REFUSALS and len(puts) > 1:
             for put in puts:
-                self._again(batch, [put], 0)
+                self._send(batch, [put])
         elif code in _REFUSALS:
             self._dead(batch, puts[0], f"DynamoDB refuses it: {error}")
         else:
@@ -237,8 +237,15 @@ class GuardedWriter:
                 self._dead(batch, put, f"DynamoDB refuses it: {error}")
             else:
                 others.append(put)
-        if others:
+        if others and len(others) < len(puts):
+            # Nothing was wrong with them: no reason to wait, or to write slower.
+            self._send(batch, others)
+        elif others:
             self._again(batch, others, attempt + 1)
+
+    def _send(self, batch: Batch, puts: list[GuardedPut]) -> None:
+        handler = functools.partial(self._answered, batch, puts, 0)
+        self._flow.enqueue("TransactWriteItems", self._table, self._body(puts), handler)
 
     def _again(self, batch: Batch, puts: list[GuardedPut], attempt: int) -> None:
         handler = functools.partial(self._answered, batch, puts, attempt)

@@ -130,7 +130,7 @@ class Pipeline:
     def _pause(self, until: float) -> float:
         now = time.monotonic()
         until = max(until, now)
-        if self._done:
+        if self._done or not self.load:
             return 0.0
         if self._waiting:
             until = min(until, max(now, self._waiting[0][0]))
@@ -209,8 +209,8 @@ class Pipeline:
         if answer.status == 200:
             try:
                 result = parse_body(answer)
-            except BrokenAnswer as error:
-                self._failed(request, error)
+            except BrokenAnswer as broken:
+                self._failed(request, broken)
             else:
                 self._complete(request, result, None)
             return

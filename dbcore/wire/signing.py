@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from typing import Protocol
+from typing import Protocol, cast
 
 import botocore.session
 from botocore.credentials import Credentials, EnvProvider
@@ -45,8 +45,7 @@ class Signer:
         credentials = self._credentials  # once: another thread may forget them meanwhile
         if credentials is None:
             credentials = self._credentials = self._find_credentials()
-        frozen: FrozenCredentials = credentials.get_frozen_credentials()
-        return frozen
+        return cast("FrozenCredentials", credentials.get_frozen_credentials())
 
     def forget_credentials(self) -> None:
         """Look the credentials up again: a rotated file, an expired token."""

@@ -273,7 +273,7 @@ def test_what_python_could_not_have_sent_is_not_taken_for_json() -> None:
         ("5.0", 5),
     ],
 )
-def test_dynamodbs_number_texts_are_the_numbers_that_json_would_give(text: str, wanted: Any) -> None:
+def test_dynamodbs_numbers_are_the_numbers_that_json_would_give(text: str, wanted: Any) -> None:
     assert number_value(text) == wanted
     assert type(number_value(text)) is type(wanted)
 

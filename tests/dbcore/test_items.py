@@ -241,7 +241,9 @@ def test_what_would_be_due_after_the_year_9999_is_never_due() -> None:
     assert "dueDay" not in item_of(models.Plan, end_time=None, updated_at=last)
 
 
-@pytest.mark.parametrize("model", [models.Role, models.RateLimit, models.LocationHistory, models.AuditLog])
+@pytest.mark.parametrize(
+    "model", [models.Role, models.RateLimit, models.LocationHistory, models.AuditLog]
+)
 def test_records_that_expire_or_stay_or_have_a_day_have_no_due_day(model: Model) -> None:
     assert "dueDay" not in item_of(model)
 
@@ -278,7 +280,9 @@ def test_a_unique_value_that_is_not_set_needs_no_guard() -> None:
     assert set(guards(models.User, username=None, email="a@b.c")) == {"users/email/a@b.c"}
 
 
-@given(st.lists(st.tuples(st.text("a/%25F", max_size=4), st.text("a/%25F", max_size=4)), max_size=6))
+@given(
+    st.lists(st.tuples(st.text("a/%25F", max_size=4), st.text("a/%25F", max_size=4)), max_size=6)
+)
 def test_guards_of_different_values_have_different_keys(pairs: list[tuple[str, str]]) -> None:
     layout = layout_of(models.Role)
     keys: dict[str, tuple[str, str]] = {}

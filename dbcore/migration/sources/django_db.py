@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db import models
+from django.db.models.functions import Cast
 from django.db.utils import DatabaseError
 
 from dbcore.migration.errors import SourceError
@@ -32,10 +33,19 @@ class DjangoSource:
 
     def _rows(self, plan: TablePlan) -> models.QuerySet[Any, Any]:
         meta = plan.layout.model._meta
-        name_of = {field.column: field.name for field in meta.concrete_fields}
-        names = [name_of[column] for column in plan.columns]
+        field_of = {field.column: field for field in meta.concrete_fields}
+        fields = [field_of[column] for column in plan.columns]
         rows = plan.layout.model._base_manager.using(self.alias).order_by("pk")
-        return rows.values_list("pk", *names)
+        # JSON as its text: what Django would make of it has lost digits.
+        return rows.values_list(
+            "pk",
+            *(
+                Cast(field.name, models.TextField())
+                if isinstance(field, models.JSONField)
+                else field.name
+                for field in fields
+            ),
+        )
 
     def count(self, plan: TablePlan) -> int:
         with _readable(self.alias):
@@ -64,7 +74,14 @@ class DjangoSource:
             return self._rows(plan).filter(pk=place).first()
 
     def duplicates(self, plan: TablePlan) -> dict[tuple[str, ...], Any]:
-        return {}
+        model = plan.layout.model
+        names = [column.name for column in plan.layout.key]
+        if [model._meta.pk.name] == names:
+            return {}
+        rows = model._base_manager.using(self.alias).order_by().values_list(*names)
+        groups = rows.annotate(rows=models.Count("pk"), first=models.Min("pk")).filter(rows__gt=1)
+        with _readable(self.alias):
+            return {tuple(map(str, key)): first for *key, _, first in groups}
 
     def close(self) -> None:
         """Nothing of its own to let go: the connection is Django's."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connections, models
+from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.utils.module_loading import import_string
 
 from dbcore.fields import RecordKeyField
@@ -30,10 +31,10 @@ def open_source(file: str | None = None, database: str = "default") -> Source:
         known = ", ".join(sorted(connections.databases))
         raise SourceError(f"there is no database {database!r} in DATABASES; there is: {known}")
     tables = [_table_of(model) for model in storage_models()]
-    configured = connections.databases[database]
-    path = Path(str(configured["NAME"]))
-    if configured["ENGINE"] != "django.db.backends.sqlite3" or "memory" in str(path):
+    connection = connections[database]
+    if not isinstance(connection, DatabaseWrapper) or connection.is_in_memory_db():
         return DjangoSource(database, tables, name=f"database {database}")
+    path = Path(str(connection.settings_dict["NAME"]))
     return _with_tables(
         SqliteSource(
             path,
@@ -41,7 +42,7 @@ def open_source(file: str | None = None, database: str = "default") -> Source:
             name=f"{platform.node()}:{path.resolve()}",
             known_elsewhere=[
                 "django_migrations",
-                *connections[database].introspection.django_table_names(),
+                *connection.introspection.django_table_names(),
             ],
             live=True,
         )

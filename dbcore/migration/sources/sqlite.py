@@ -9,8 +9,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote as quote_url
 
+from dbcore.errors import InvalidValue
 from dbcore.migration.errors import SourceError
-from dbcore.migration.plan import LegacyTable, Row, TablePlan, find_rivals, plan_table
+from dbcore.migration.plan import (
+    Computed,
+    Constant,
+    FieldSource,
+    LegacyTable,
+    Row,
+    TablePlan,
+    columns_of,
+    find_rivals,
+    plan_table,
+)
 from dbcore.migration.readings import UndecodableText
 from dbcore.migration.sources.base import PAGE_ROWS
 
@@ -34,9 +45,13 @@ def open_read_only(path: Path) -> sqlite3.Connection:
             raise SourceError(
                 f"{path} is locked by another process; let it finish, or copy the file first"
             ) from None
+        for ending in ("-wal", "-journal"):
+            if Path(f"{path}{ending}").exists():
+                raise SourceError(
+                    f"{path} cannot be opened: {error}. {path.name}{ending} holds what its last "
+                    "writer left unfinished: open the file once with `sqlite3 FILE`, or copy both"
+                ) from None
         # A file in WAL mode on a read-only medium: nobody writes it, so it may be read as it is.
-        if Path(f"{path}-wal").exists():
-            raise SourceError(f"{path} cannot be opened: {error}") from None
         connection = _connect(path, "immutable=1")
     except sqlite3.DatabaseError as error:
         raise SourceError(f"{path} is not a SQLite database that can be read: {error}") from None
@@ -62,6 +77,33 @@ def _check_file(path: Path) -> None:
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     url = f"file:{quote_url(str(path.resolve()))}?{mode}"
     return sqlite3.connect(url, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
+
+
+def _kept(value: Any) -> Any:
+    """A value of a primary key as JSON can carry it."""
+    if isinstance(value, UndecodableText):
+        return {"text": value.raw.hex()}
+    if isinstance(value, bytes):
+        return {"blob": value.hex()}
+    return value
+
+
+def _bound(kept: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
+    """Such values as SQL: placeholders and arguments."""
+    marks = [
+        "CAST(? AS TEXT)" if isinstance(each, dict) and "text" in each else "?" for each in kept
+    ]
+    values = [bytes.fromhex(*each.values()) if isinstance(each, dict) else each for each in kept]
+    return f"({', '.join(marks)})", tuple(values)
+
+
+def _key_text(source: FieldSource, columns: Mapping[str, Any]) -> Any:
+    """A field of a key, made of its columns' texts."""
+    if isinstance(source, Constant):
+        return str(source.value)
+    if isinstance(source, Computed):
+        return source.make(*[columns[name] for name in source.columns])
+    return columns[source]
 
 
 def _keep_undecodable(raw: bytes) -> str | UndecodableText:
@@ -132,14 +174,18 @@ class SqliteSource:
 
     def _place(self, table: str, columns: list[str], primary: list[str]) -> tuple[str, ...]:
         """What orders the rows: SQLite's row number, else the primary key."""
-        (sql,) = self._db.execute(
-            "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)
-        ).fetchone()
         taken = {column.lower() for column in columns}
-        free = [name for name in _ROWID_NAMES if name not in taken]
-        if "WITHOUT ROWID" in " ".join(str(sql).upper().split()) or not free:
+        free = next((name for name in _ROWID_NAMES if name not in taken), None)
+        if free is None:
+            raise SourceError(
+                f"{self.path}: the columns rowid, _rowid_ and oid of {table} hide its row numbers; "
+                "rename one of them in a copy of the file"
+            )
+        try:
+            self._db.execute(f"SELECT {free} FROM {_name(table)} LIMIT 0")
+        except sqlite3.OperationalError:  # a table WITHOUT ROWID
             return tuple(_name(column) for column in primary)
-        return (free[0],)
+        return (free,)
 
     @contextlib.contextmanager
     def _readable(self) -> Iterator[None]:
@@ -164,14 +210,14 @@ class SqliteSource:
     def pages(
         self, plan: TablePlan, after: Any = None, size: int = PAGE_ROWS
     ) -> Iterator[list[Row]]:
-        place = self._places[plan.source_table]
-        bound = f"WHERE ({', '.join(place)}) > ({', '.join('?' * len(place))})"
-        order = f"ORDER BY {', '.join(place)} LIMIT {int(size)}"
-        first = f"{self._select(plan)} {order}"
-        later = f"{self._select(plan)} {bound} {order}"
+        place = ", ".join(self._places[plan.source_table])
+        select, order = self._select(plan), f"ORDER BY {place} LIMIT {int(size)}"
         while True:
-            arguments = () if after is None else self._as_place(after)
-            page = self._fetch(later if arguments else first, arguments)
+            if after is None:
+                page = self._fetch(plan, f"{select} {order}", ())
+            else:
+                marks, arguments = self._place_in_sql(plan, after)
+                page = self._fetch(plan, f"{select} WHERE ({place}) > {marks} {order}", arguments)
             if not page:
                 return
             # Before the page is handed out: its rows may be replaced by who gets them.
@@ -181,21 +227,25 @@ class SqliteSource:
                 return
 
     def _select(self, plan: TablePlan) -> str:
-        place = self._places[plan.source_table]
-        # Several columns make a place together: as JSON, so that it is one value that can be kept.
-        shown = place[0] if len(place) == 1 else f"json_array({', '.join(place)})"
-        columns = "".join(f", {_name(column)}" for column in plan.columns)
-        return f"SELECT {shown}{columns} FROM {_name(plan.source_table)}"
+        columns = (*self._places[plan.source_table], *map(_name, plan.columns))
+        return f"SELECT {', '.join(columns)} FROM {_name(plan.source_table)}"
 
-    @staticmethod
-    def _as_place(place: Any) -> tuple[Any, ...]:
-        if isinstance(place, str) and place.startswith("["):
-            import json
+    def _has_row_numbers(self, plan: TablePlan) -> bool:
+        return self._places[plan.source_table][0] in _ROWID_NAMES
 
-            return tuple(json.loads(place))
-        return (place,)
+    def _place_in_sql(self, plan: TablePlan, place: Any) -> tuple[str, tuple[Any, ...]]:
+        return _bound([place] if self._has_row_numbers(plan) else place)
 
-    def _fetch(self, sql: str, arguments: tuple[Any, ...]) -> list[Row]:
+    def _fetch(self, plan: TablePlan, sql: str, arguments: tuple[Any, ...]) -> list[Row]:
+        """Rows that begin with their place: the row number, or a list of the primary key's
+        values."""
+        rows = self._read(sql, arguments)
+        if self._has_row_numbers(plan):
+            return rows
+        width = len(self._places[plan.source_table])
+        return [([_kept(value) for value in row[:width]], *row[width:]) for row in rows]
+
+    def _read(self, sql: str, arguments: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         with self._readable():
             try:
                 return self._db.execute(sql, arguments).fetchall()
@@ -216,39 +266,48 @@ class SqliteSource:
 
     def _find(self, plan: TablePlan, columns: Mapping[str, Any], test: str) -> list[Row]:
         tests = " AND ".join(test.format(_name(name)) for name in columns)
-        return self._fetch(f"{self._select(plan)} WHERE {tests}", tuple(columns.values()))
+        return self._fetch(plan, f"{self._select(plan)} WHERE {tests}", tuple(columns.values()))
 
     def at(self, plan: TablePlan, place: Any) -> Row | None:
-        names = self._places[plan.source_table]
-        tests = f"({', '.join(names)}) = ({', '.join('?' * len(names))})"
-        rows = self._fetch(f"{self._select(plan)} WHERE {tests}", self._as_place(place))
+        marks, arguments = self._place_in_sql(plan, place)
+        names = ", ".join(self._places[plan.source_table])
+        rows = self._fetch(plan, f"{self._select(plan)} WHERE ({names}) = {marks}", arguments)
         return rows[0] if rows else None
 
     def duplicates(self, plan: TablePlan) -> dict[tuple[str, ...], Any]:
-        names = [plan.fields[column.name] for column in plan.layout.key]
-        columns = [name for name in names if isinstance(name, str)]
-        if len(columns) < len(names) or self._schema_is_unique(plan.source_table, columns):
-            # A computed key is made of the primary key.
+        parts = [plan.fields[column.name] for column in plan.layout.key]
+        sources = [part for part in parts if part is not None]
+        columns = list(dict.fromkeys(name for part in sources for name in columns_of(part)))
+        if len(sources) < len(parts) or self._schema_is_unique(plan.source_table, columns):
             return {}
         keys = ", ".join(f"CAST({_name(column)} AS TEXT)" for column in columns)
-        place = self._places[plan.source_table][0]
+        places, table = ", ".join(self._places[plan.source_table]), _name(plan.source_table)
         rows = self._fetch(
-            f"SELECT min({place}), {keys} FROM {_name(plan.source_table)} "
-            f"GROUP BY {keys} HAVING count(*) > 1",
+            plan,
+            f"SELECT {places}, {keys} FROM {table} WHERE ({keys}) IN "
+            f"(SELECT {keys} FROM {table} GROUP BY {keys} HAVING count(*) > 1) ORDER BY {places}",
             (),
         )
-        return {tuple(row[1:]): row[0] for row in rows}
+        found: dict[tuple[str, ...], Any] = {}
+        for place, *texts in rows:
+            named = dict(zip(columns, texts, strict=True))
+            try:
+                key = tuple(_key_text(part, named) for part in sources)
+            except InvalidValue:
+                continue  # no row without a key is an item
+            found.setdefault(key, place)
+        return found
 
     def _schema_is_unique(self, table: str, columns: list[str]) -> bool:
         """Whether the schema allows one row a key. Columns without affinity could hold 1 and '1',
         which are one key to us."""
-        info = self._db.execute(f"PRAGMA table_xinfo({_name(table)})").fetchall()
+        info = self._read(f"PRAGMA table_xinfo({_name(table)})", ())
         loose = {each[1] for each in info if not each[2] or "BLOB" in str(each[2]).upper()}
         primary = {each[1] for each in info if each[5]}
         candidates = [primary] if primary else []
-        for index in self._db.execute(f"PRAGMA index_list({_name(table)})").fetchall():
+        for index in self._read(f"PRAGMA index_list({_name(table)})", ()):
             if index[2] and not index[4]:  # unique, and not partial
-                parts = self._db.execute(f"PRAGMA index_info({_name(index[1])})").fetchall()
+                parts = self._read(f"PRAGMA index_info({_name(index[1])})", ())
                 candidates.append({part[2] for part in parts})
         return any(
             each <= set(columns) and not each & loose for each in candidates if None not in each

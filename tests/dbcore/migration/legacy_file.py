@@ -252,7 +252,7 @@ class _Maker:
              " have not"),
             ("word", {"lng": "north"}, "location has a lng that is not a number"),
             ("no type", {"type": None}, "activity is missing"),
-            ("no date", {"ts": None}, "timestamp is missing"),
+            ("no date", {"ts": None}, "created_at is missing"),
             ("blob", {"provider": b"\x00\x01"}, "metadata has a provider that is not text"),
         ):  # fmt: skip
             number = 900_000_000 + sum(map(ord, name))

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,16 @@ ROOT = Path(__file__).resolve().parents[3]
 TABLES = ("location_history", "users", "user_profiles", "user_sessions")
 COUNTS = ("read", "written", "unchanged", "skipped", "dead_lettered", "missing", "different",
           "extra")  # fmt: skip
-_plain = TypeDeserializer().deserialize
+
+
+class _Exact(TypeDeserializer):
+    def _deserialize_n(self, value: str) -> Decimal:
+        return Decimal(value)  # boto3 refuses a number written out with more than 38 digits
 
 
 def value(attribute: dict[str, Any]) -> Any:
     """An attribute's value, numbers as decimals."""
-    return _plain(attribute)
+    return _Exact().deserialize(attribute)
 
 
 @dataclass

@@ -70,6 +70,7 @@ class Server:
     def __init__(self, answering: Answering = echo, tls: ssl.SSLContext | None = None) -> None:
         self.answering = answering
         self.ending = threading.Event()
+        self.closes = True  # a connection, when it has said that it will
         self.connections = 0  # that were ever opened
         self.requests: list[Message] = []
         self.most_in_flight = 0
@@ -167,7 +168,8 @@ class Server:
         talk.sendall(answer)
         head = answer.partition(b"\r\n\r\n")[0].lower()
         framed = b"\r\ncontent-length:" in head or b"chunked" in head
-        return framed and not re.search(rb"\r\nconnection: *close", head)
+        said = self.closes and re.search(rb"\r\nconnection: *close", head)
+        return framed and not said
 
 
 def in_turn(*answers: bytes | None) -> Answering:

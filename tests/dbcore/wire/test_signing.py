@@ -182,29 +182,6 @@ def test_one_signer_signs_for_many_threads_while_the_credentials_change() -> Non
         changing.join()
 
 
-def test_credentials_may_be_forgotten_while_other_threads_sign(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv(ACCESS_KEY, "AKIDEXAMPLE")
-    monkeypatch.setenv(SECRET_KEY, "secret")
-    signer = signer_with(None, parse_endpoint("http://localhost:8000"))
-    done = threading.Event()
-
-    def forget() -> None:
-        while not done.is_set():
-            signer.forget_credentials()
-
-    forgetting = threading.Thread(target=forget)
-    forgetting.start()
-    try:
-        assert {access_key_of(signer.head("GetItem", b"{}")) for _ in range(2000)} == {
-            "AKIDEXAMPLE"
-        }
-    finally:
-        done.set()
-        forgetting.join()
-
-
 def test_the_clock_s_offset_moves_the_date_that_is_signed() -> None:
     credentials = Credentials("key", "secret")
     endpoint = parse_endpoint("https://dynamodb.eu-central-1.amazonaws.com")

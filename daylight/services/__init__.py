@@ -1,0 +1,1 @@
+"""What Django views import; one file a service."""

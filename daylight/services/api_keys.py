@@ -1,0 +1,167 @@
+"""Keys to Daylight's API. A key's text is shown once, when it is issued, and never kept: only its
+hash is. No call may be served from a cache, so that a revoked key is refused at once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.utils import timezone
+
+from daylight.models import ApiKey, ApiUsage
+from daylight.services.base import Service, check_id, check_mapping, new_record
+from daylight.services.checks import check_texts
+from dbcore.stores.errors import Conflict, InvalidRecord, RecordNotFound
+from dbcore.stores.interface import Add, Query, Update
+from dbcore.stores.pages import Page, read_page
+from dbcore.stores.validation import check_instant
+
+PREFIX = "dl_"  # by which a leaked key is found in a repository or a log
+KEY_BYTES = 32  # 256 bits: no salt and no slow hash is needed against guessing
+SHOWN_FIRST, SHOWN_LAST = 7, 4  # characters of the key in its preview; 212 bits stay unknown
+# A key's last use is written once in so long: not with every request, all on one record.
+USED_PRECISION = dt.timedelta(minutes=1)
+_NO_HASH = "0" * 64
+
+
+class ApiKeyService(Service):
+    """API keys and what they were used for, newest first."""
+
+    def issue(
+        self,
+        user_id: str,
+        name: str,
+        scopes: Sequence[str] = (),
+        expires_at: dt.datetime | None = None,
+        *,
+        allowed_endpoints: Sequence[str] = (),
+        allowed_methods: Sequence[str] = (),
+        ip_whitelist: Sequence[str] = (),
+        environment: str = "production",
+        description: str = "",
+        tags: Sequence[str] = (),
+    ) -> tuple[str, ApiKey]:
+        """Make a key for the user. Returns its text, which cannot be had again, and its record.
+
+        Without `expires_at` it is good until it is revoked. InvalidRecord (of the field that
+        cannot be kept; expires_at that has passed), StoreUnavailable.
+        """
+        now = timezone.now()
+        if expires_at is not None:
+            check_instant("expires_at", expires_at)
+            if expires_at <= now:
+                raise InvalidRecord("expires_at", "has passed")
+        text = PREFIX + secrets.token_urlsafe(KEY_BYTES)
+        record = ApiKey(
+            user_id=check_id("user_id", user_id),
+            name=name,
+            key_hash=_hash(text),
+            key_preview=f"{text[:SHOWN_FIRST]}…{text[-SHOWN_LAST:]}",
+            scopes=check_texts("scopes", scopes),
+            expires_at=expires_at,
+            allowed_endpoints=check_texts("allowed_endpoints", allowed_endpoints),
+            allowed_methods=check_texts("allowed_methods", allowed_methods),
+            ip_whitelist=check_texts("ip_whitelist", ip_whitelist),
+            environment=environment,
+            description=description,
+            tags=check_texts("tags", tags),
+            created_at=now,
+            updated_at=now,
+        )
+        return text, self.store.add(record)
+
+    def verify(self, key: str, now: dt.datetime | None = None) -> ApiKey:
+        """The record of this key, if it is good at `now` (otherwise: this moment).
+
+        Scopes, endpoints, methods and addresses are for the caller to compare with the request.
+        Never from a cache and always consistent: a key is refused from the moment in which it is
+        revoked. RecordNotFound, and nothing more, for one that is unknown, expired, suspended or
+        revoked; InvalidRecord (key: not text; now), StoreUnavailable.
+        """
+        if not isinstance(key, str):
+            raise InvalidRecord("key", "is not text")
+        moment = timezone.now() if now is None else now
+        check_instant("now", moment)
+        wanted = _hash(key)
+        found = self.store.get_by_unique(ApiKey, "key_hash", wanted)
+        same = hmac.compare_digest(_NO_HASH if found is None else found.key_hash, wanted)
+        if found is None or not same or not _is_good(found, moment):
+            raise RecordNotFound("no such API key")
+        return found
+
+    def revoke(self, key_id: str, user_id: str) -> ApiKey:
+        """Revoke a key of this user, at once and for good; the record as it is then.
+
+        RecordNotFound where there is none, or it is another user's; InvalidRecord (key_id,
+        user_id), Conflict, StoreUnavailable.
+        """
+        key = self._owned(key_id, user_id)
+        return self.store.update(ApiKey, {"id": key.id}, {"status": ApiKey.Status.REVOKED.value})
+
+    def list_keys(self, user_id: str, limit: int = 100, cursor: str | None = None) -> Page[ApiKey]:
+        """The user's keys, revoked and expired ones too.
+
+        Eventually consistent on DynamoDB: the index follows a write within about a second.
+        InvalidRecord (user_id, limit, cursor), StoreUnavailable.
+        """
+        query = Query(ApiKey, "user_id", check_id("user_id", user_id), "created_at", limit)
+        return read_page(self.store, query, cursor)
+
+    def record_usage(self, key_id: str, user_id: str, usage: Mapping[str, Any]) -> ApiUsage:
+        """Write down a request that was made with a key of this user, good or not.
+
+        `usage` gives fields of ApiUsage by name; endpoint, method, status_code and
+        response_time_ms must be there. The key's last_used_at follows, to the minute. Returns
+        the entry. RecordNotFound (no such key of this user), AlreadyExists (an entry with this
+        id), InvalidRecord (of the field that is missing, unknown or cannot be kept),
+        StoreUnavailable.
+        """
+        key = self._owned(key_id, user_id)
+        given = check_mapping("usage", usage)
+        entry = new_record(ApiUsage, given, api_key_id=key.id, user_id=key.user_id)
+        check_instant("timestamp", entry.timestamp)
+        last = key.last_used_at
+        if last is not None and entry.timestamp - last < USED_PRECISION:
+            return self.store.add(entry)
+        used = Update(
+            ApiKey, {"id": key.id}, {"last_used_at": entry.timestamp}, {"last_used_at": last}
+        )
+        try:
+            self.store.transact([Add(entry), used])
+        except Conflict:  # another request has written the key's last use meanwhile
+            return self.store.add(entry)
+        return entry
+
+    def get_key_usage(
+        self, api_key_id: str, limit: int = 100, cursor: str | None = None
+    ) -> Page[ApiUsage]:
+        """The requests made with a key; reads its own writes.
+
+        InvalidRecord (api_key_id, limit, cursor), StoreUnavailable.
+        """
+        key = check_id("api_key_id", api_key_id)
+        return read_page(self.store, Query(ApiUsage, "api_key_id", key, "timestamp", limit), cursor)
+
+    def _owned(self, key_id: str, user_id: str) -> ApiKey:
+        """The user's key; RecordNotFound where there is none, or it is another user's."""
+        check_id("user_id", user_id)
+        key = self.store.get(ApiKey, {"id": check_id("key_id", key_id)})
+        if key is None or key.user_id != user_id:
+            raise RecordNotFound(f"user {user_id} has no API key {key_id}")
+        return key
+
+
+def _hash(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _is_good(key: ApiKey, now: dt.datetime) -> bool:
+    in_time = key.expires_at is None or now < key.expires_at
+    return key.status == ApiKey.Status.ACTIVE and in_time
+
+
+api_key_service = ApiKeyService()

@@ -1,0 +1,59 @@
+"""The audit trail: who did what to which resource. Entries are added and read; nothing here, and
+no call of a store, changes or removes one."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from daylight.models import AuditLog
+from daylight.services.base import Service, check_id, check_mapping, new_record
+from daylight.services.checks import check_day
+from dbcore.stores.interface import Query
+from dbcore.stores.pages import Page, read_page
+
+
+class AuditService(Service):
+    """Audit entries, newest first."""
+
+    def record(self, event: Mapping[str, Any]) -> AuditLog:
+        """Append an entry, whose fields `event` gives by name.
+
+        event_type, resource, action, outcome (success, failure, partial) and source must be
+        there; id and timestamp are made where not given. Returns the entry. AlreadyExists (an
+        entry with this id), InvalidRecord (of the field that is missing, unknown or cannot be
+        kept), StoreUnavailable.
+        """
+        return self.store.add(new_record(AuditLog, check_mapping("event", event)))
+
+    def get_user_events(
+        self,
+        user_id: str,
+        limit: int = 100,
+        cursor: str | None = None,
+        start: dt.datetime | None = None,
+        end: dt.datetime | None = None,
+    ) -> Page[AuditLog]:
+        """What the user did, from `start` to `end`, both inclusive where given.
+
+        Eventually consistent on DynamoDB: the index follows a write within about a second.
+        InvalidRecord (user_id, limit, cursor, start, end), StoreUnavailable.
+        """
+        owner = check_id("user_id", user_id)
+        query = Query(AuditLog, "user_id", owner, "timestamp", limit, low=start, high=end)
+        return read_page(self.store, query, cursor)
+
+    def get_events_of_day(
+        self, date: dt.date, limit: int = 100, cursor: str | None = None
+    ) -> Page[AuditLog]:
+        """What everybody did on this UTC date.
+
+        Eventually consistent on DynamoDB: the day index follows a write within about a second.
+        InvalidRecord (date, limit, cursor), StoreUnavailable.
+        """
+        query = Query(AuditLog, "day", check_day("date", date), "timestamp", limit)
+        return read_page(self.store, query, cursor)
+
+
+audit_service = AuditService()

@@ -1,0 +1,105 @@
+"""Errors that somebody should look at. An error's own text is cut so that it can always be kept:
+what goes wrong while something else goes wrong is lost for good."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+from daylight.models import ErrorLog
+from daylight.services.base import Service, check_id
+from dbcore.stores.errors import InvalidRecord
+from dbcore.stores.interface import Query
+from dbcore.stores.pages import Page, read_page, read_page_of_all
+
+NAME_LENGTH = 255
+MESSAGE_BYTES = 16 * 1024
+STACK_BYTES = 64 * 1024  # with the message a fifth of the record; the rest is the context's
+CUT = "…"
+
+
+class ErrorLoggingService(Service):
+    """Logged errors, newest first."""
+
+    def log_error(
+        self,
+        exception: BaseException,
+        context: Any = None,
+        user_id: str | None = None,
+        severity: str = "medium",
+    ) -> ErrorLog:
+        """Write an exception down: its name, its message and its traceback with its causes.
+
+        A message over 16 KB loses its end, a traceback over 64 KB its beginning, farthest from
+        where it was raised. `context` is a JSON object or list and never cut; `severity` is low,
+        medium, high or critical. Returns the entry. InvalidRecord (exception, context, user_id,
+        severity; `item` for a context that is too big), StoreUnavailable.
+        """
+        if not isinstance(exception, BaseException):
+            raise InvalidRecord("exception", "is not an exception")
+        entry = ErrorLog(  # type: ignore[misc]  # user_id may be null
+            name=_plain(type(exception).__name__)[:NAME_LENGTH],
+            message=_head(_plain(_message_of(exception)), MESSAGE_BYTES),
+            stack=_tail(_plain("".join(traceback.format_exception(exception))), STACK_BYTES),
+            context={} if context is None else context,
+            user_id=None if user_id is None else check_id("user_id", user_id),
+            severity=severity,
+        )
+        return self.store.add(entry)
+
+    def get_error_logs(
+        self, limit: int = 100, severity: str | None = None, cursor: str | None = None
+    ) -> Page[ErrorLog]:
+        """Errors of this severity; of all four where it is None.
+
+        Eventually consistent on DynamoDB: the index follows a write within about a second.
+        InvalidRecord (limit, severity, cursor), StoreUnavailable.
+        """
+        if severity is not None:
+            check_id("severity", severity)
+            query = Query(ErrorLog, "severity", severity, "timestamp", limit)
+            return read_page(self.store, query, cursor)
+        queries = [
+            Query(ErrorLog, "severity", each, "timestamp", limit)
+            for each in ErrorLog.Severity.values
+        ]
+        return read_page_of_all(self.store, queries, cursor)
+
+    def resolve_error(self, error_id: str) -> ErrorLog:
+        """Mark an error as resolved, however often; the entry as it is then.
+
+        RecordNotFound, InvalidRecord (error_id), StoreUnavailable.
+        """
+        key = {"id": check_id("error_id", error_id)}
+        return self.store.update(ErrorLog, key, {"resolved": True})
+
+
+def _message_of(exception: BaseException) -> str:
+    try:
+        return str(exception)
+    except Exception:  # a broken __str__ must not hide the error that it belongs to
+        return "<the exception's text could not be made>"
+
+
+def _plain(text: str) -> str:
+    """Text that any store can keep: no lone surrogate, and no NUL, which PostgreSQL refuses."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+def _head(text: str, most: int) -> str:
+    """The beginning of a text, of at most so many bytes."""
+    data = text.encode()
+    if len(data) <= most:
+        return text
+    return data[: most - len(CUT.encode())].decode(errors="ignore") + CUT
+
+
+def _tail(text: str, most: int) -> str:
+    """The end of a text, of at most so many bytes."""
+    data = text.encode()
+    if len(data) <= most:
+        return text
+    return CUT + data[len(data) - most + len(CUT.encode()) :].decode(errors="ignore")
+
+
+error_logging_service = ErrorLoggingService()

@@ -1,0 +1,1 @@
+"""One interface, two stores: SQL through Django's ORM, DynamoDB through the wire."""

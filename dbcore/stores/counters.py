@@ -1,0 +1,48 @@
+"""How often the cache answered. One process's own numbers: a forked child begins at nought."""
+
+from __future__ import annotations
+
+import threading
+
+from dbcore.stores.forks import renew_after_fork
+
+
+class CacheCounters:
+    """Reads of cached models: answered by the cache, not known to it, and made without it because
+    it was down or the caller was inside a SQL transaction. Thread-safe."""
+
+    def __init__(self) -> None:
+        self.renew()
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Begin at nought."""
+        self._lock = threading.Lock()
+        self.hits = self.misses = self.bypassed = 0
+
+    def hit(self) -> None:
+        """The cache had the record."""
+        with self._lock:
+            self.hits += 1
+
+    def miss(self) -> None:
+        """The cache did not have the record."""
+        with self._lock:
+            self.misses += 1
+
+    def bypass(self) -> None:
+        """The cache could not be asked."""
+        with self._lock:
+            self.bypassed += 1
+
+    def stats(self) -> dict[str, float]:
+        """hits, misses, bypassed, and hit_ratio (0 to 1) of the reads that asked the cache."""
+        with self._lock:
+            asked = self.hits + self.misses
+            ratio = self.hits / asked if asked else 0.0
+            return {
+                "hits": self.hits,
+                "misses": self.misses,
+                "bypassed": self.bypassed,
+                "hit_ratio": ratio,
+            }

@@ -1,0 +1,214 @@
+"""Reads from DynamoDB: one item, and lists, newest first, ties by key, cut where a page ends.
+
+A page does not go on from DynamoDB's own key but from a record's place in the order, so that its
+end means the same in either store and stays good when records are inserted or deleted. DynamoDB
+says nothing of the order of ties, nor of an index without a range key; here they are read whole and
+put in order.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import models
+
+from dbcore.attributes import Item
+from dbcore.items import DAY, TTL, ItemLayout, layout_of
+from dbcore.stores import validation
+from dbcore.stores.errors import InvalidRecord
+from dbcore.stores.interface import Key, Position, Query
+from dbcore.tables import DAY_SHARDS, GlobalIndex, LocalIndex
+from dbcore.wire import Wire
+
+_SLACK = 1  # items read beyond the page, to see whether there are more
+_CONDITION = {  # whether there is a lower and an upper bound -> what the key must be
+    (False, False): "",
+    (True, False): " AND #o >= :low",
+    (False, True): " AND #o <= :high",
+    (True, True): " AND #o BETWEEN :low AND :high",
+}
+
+
+def get_item(wire: Wire, layout: ItemLayout, key: Key, *, consistent: bool = True) -> Item | None:
+    """The item with this key, if there is one."""
+    answer = wire.call(
+        "GetItem",
+        {
+            "TableName": layout.table_name,
+            "Key": layout.key_of(key),
+            "ConsistentRead": consistent,
+            "ReturnConsumedCapacity": "TOTAL",
+        },
+    )
+    return answer.get("Item")
+
+
+def run_query(wire: Wire, query: Query) -> tuple[list[models.Model], Position | None]:
+    """A page of records, and where it ended when there are more."""
+    layout = layout_of(query.model)
+    validation.check_query(layout, query)
+    found: list[Item] = []
+    for item in _in_order(wire, layout, query):
+        if len(found) == query.limit:
+            last = layout.from_item(found[-1])
+            end = Position(last[query.order], (last[layout.table.key_fields[-1]],))
+            return [_record(layout, each) for each in found], end
+        found.append(item)
+    return [_record(layout, each) for each in found], None
+
+
+def _record(layout: ItemLayout, item: Item) -> models.Model:
+    record: models.Model = validation.record_from(layout, layout.from_item(item))
+    return record
+
+
+def _in_order(wire: Wire, layout: ItemLayout, query: Query) -> Iterator[Item]:
+    """The items that the query asks for, newest first, ties by key."""
+    order = layout.by_name[query.order].attribute
+    key = layout.by_name[layout.table.key_fields[-1]].attribute
+
+    def place(item: Item) -> tuple[str, str]:
+        return item[order]["S"], item[key]["S"]
+
+    access = _access(layout, query)
+    low, high = _bounds(layout, query)
+    if low is not None and high is not None and low > high:
+        return
+    streams: list[Iterator[Item]] = []
+    for hash_value in _hash_values(layout, query):
+        if access.ordered:
+            request = _request(layout, query, access, hash_value, low, high)
+            streams.append(_tied(_items(wire, request), order, place))
+        else:
+            request = _request(layout, query, access, hash_value, None, None)
+            within = _within(_items(wire, request), order, low, high)
+            streams.append(iter(sorted(within, key=place, reverse=True)))
+    behind = None if query.after is None else _place_of(layout, query)
+    for item in heapq.merge(*streams, key=place, reverse=True):
+        if behind is not None and place(item) >= behind:
+            continue
+        if query.live_at is not None and has_expired(item, query.live_at.timestamp()):
+            continue
+        yield item
+
+
+def has_expired(item: Item, now: float) -> bool:
+    """Whether an item's expiry has passed; DynamoDB may take days to delete it."""
+    return TTL in item and float(item[TTL]["N"]) <= now
+
+
+def _place_of(layout: ItemLayout, query: Query) -> tuple[str, str]:
+    assert query.after is not None
+    order = layout.by_name[query.order].codec.to_attribute(query.after.order)
+    return str(order["S"]), query.after.key[-1]
+
+
+def _tied(items: Iterator[Item], order: str, place: Any) -> Iterator[Item]:
+    """The same items, each group of equal order sorted by key."""
+    group: list[Item] = []
+    for item in items:
+        if group and item[order]["S"] != group[0][order]["S"]:
+            yield from sorted(group, key=place, reverse=True)
+            group = []
+        group.append(item)
+    yield from sorted(group, key=place, reverse=True)
+
+
+def _hash_values(layout: ItemLayout, query: Query) -> list[Any]:
+    if query.field == DAY:
+        return [{"S": f"{query.value.isoformat()}#{shard}"} for shard in range(DAY_SHARDS)]
+    return [layout.by_name[query.field].codec.to_attribute(query.value)]
+
+
+def _within(items: Iterator[Item], order: str, low: str | None, high: str | None) -> Iterator[Item]:
+    """The items whose order is within the bounds."""
+    for item in items:
+        at = item[order]["S"]
+        if (low is None or low <= at) and (high is None or at <= high):
+            yield item
+
+
+def _items(wire: Wire, request: dict[str, Any]) -> Iterator[Item]:
+    """One partition's items, read page by page as they are asked for."""
+    while True:
+        page = wire.call("Query", request)
+        yield from page["Items"]
+        after = page.get("LastEvaluatedKey")
+        if after is None:
+            return
+        request["ExclusiveStartKey"] = after
+
+
+def _bounds(layout: ItemLayout, query: Query) -> tuple[str | None, str | None]:
+    """The least and the greatest order that a record of the page may have, as DynamoDB has it."""
+
+    def text(value: Any) -> str | None:
+        codec = layout.by_name[query.order].codec
+        return None if value is None else str(codec.to_attribute(value)["S"])
+
+    low, high = text(query.low), text(query.high)
+    after = None if query.after is None else text(query.after.order)
+    if high is None or (after is not None and after < high):
+        high = after
+    return low, high
+
+
+@dataclass(frozen=True, slots=True)
+class _Access:
+    """What is read for a list: the table itself, or one of its indexes."""
+
+    index: str | None
+    consistent: bool
+    ordered: bool = True  # False: an index without a range key, whose items come in any order
+
+
+def _request(
+    layout: ItemLayout,
+    query: Query,
+    access: _Access,
+    hash_value: Any,
+    low: str | None,
+    high: str | None,
+) -> dict[str, Any]:
+    names = {"#h": DAY if query.field == DAY else layout.by_name[query.field].attribute}
+    values = {":h": hash_value}
+    if low is not None or high is not None:
+        names["#o"] = layout.by_name[query.order].attribute
+    if low is not None:
+        values[":low"] = {"S": low}
+    if high is not None:
+        values[":high"] = {"S": high}
+    request: dict[str, Any] = {
+        "TableName": layout.table_name,
+        "KeyConditionExpression": "#h = :h" + _CONDITION[low is not None, high is not None],
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": values,
+        "ScanIndexForward": False,
+        "ConsistentRead": access.consistent and query.consistent,
+        "ReturnConsumedCapacity": "TOTAL",
+    }
+    if access.ordered:
+        request["Limit"] = query.limit + _SLACK
+    if access.index is not None:
+        request["IndexName"] = access.index
+    return request
+
+
+def _access(layout: ItemLayout, query: Query) -> _Access:
+    """The table or the index that has this list; InvalidRecord where none has."""
+    table = layout.table
+    if query.field == table.hash_key and query.order == table.range_key:
+        return _Access(None, True)
+    for index in table.indexes:
+        if isinstance(index, LocalIndex):
+            if query.field == table.hash_key and query.order == index.range_key:
+                return _Access(index.name, True)
+        elif isinstance(index, GlobalIndex):
+            if query.field == index.hash_key and index.range_key in (query.order, None):
+                return _Access(index.name, False, ordered=index.range_key is not None)
+        elif (query.field, query.order) == (DAY, index.timestamp):
+            return _Access(index.name, False)
+    raise InvalidRecord(query.field, f"has no index of {table.name} ordered by {query.order}")

@@ -1,0 +1,286 @@
+"""Records in DynamoDB, through the wire.
+
+A record's unique values are guarded in the transaction that writes it, and what is derived from its
+fields (expiry, day, due day) is never left behind by an update.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from django.db import models
+from django.utils import timezone
+
+from dbcore.attributes import Item
+from dbcore.fields import split_key
+from dbcore.guards import GUARD_KEY, OWNER, guard_key, guard_table
+from dbcore.items import ItemLayout, layout_of
+from dbcore.stores import validation
+from dbcore.stores.dynamo.queries import get_item, has_expired, run_query
+from dbcore.stores.dynamo.replicas import read_nearby
+from dbcore.stores.dynamo.writes import (
+    Overtaken,
+    Prepared,
+    adding,
+    deleting,
+    error_of,
+    updating,
+)
+from dbcore.stores.errors import Conflict, RecordNotFound, StoreUnavailable
+from dbcore.stores.interface import Add, Delete, Key, Position, Query, Record, Update, Write
+from dbcore.wire import Wire, get_wire
+from dbcore.wire.answers import error_code
+from dbcore.wire.client import backoff
+
+TRIES = 8  # of a write that is overtaken by others
+_FAILED = "ConditionalCheckFailedException"
+_BUSY = "TransactionConflictException"  # a transaction is writing to the same item
+_CANCELLED = "TransactionCanceledException"
+
+
+class DynamoStore:
+    """The store interface on DynamoDB."""
+
+    name = "dynamodb"
+
+    @property
+    def wire(self) -> Wire:
+        """Today's wire: the endpoint is a setting."""
+        return get_wire()
+
+    def get(
+        self,
+        model: type[Record],
+        key: Key,
+        *,
+        live_at: dt.datetime | None = None,
+        consistent: bool = True,
+    ) -> Record | None:
+        layout = layout_of(model)
+        validation.check_key(layout, key)
+        with _available():
+            item = (
+                get_item(self.wire, layout, key)
+                if consistent
+                else read_nearby(lambda wire: get_item(wire, layout, key, consistent=False))
+            )
+        if item is None or (live_at is not None and has_expired(item, live_at.timestamp())):
+            return None
+        found: Record = validation.record_from(layout, layout.from_item(item))
+        return found
+
+    def get_by_unique(
+        self, model: type[Record], field: str, value: str, *, consistent: bool = True
+    ) -> Record | None:
+        layout = layout_of(model)
+        unique = next(each for each in layout.unique if each.name == field)
+        validation.check_fields(layout, {field: value}, [field])
+        with _available():
+            for _ in range(2):
+                guard = self._guard(guard_key(layout, unique, value))
+                if guard is None:
+                    return None
+                key = dict(zip(layout.table.key_fields, split_key(guard[OWNER]["S"]), strict=True))
+                item = get_item(self.wire, layout, key)
+                values = {} if item is None else layout.from_item(item)
+                held = values.get(field)
+                if held is not None and unique.folded(held) == unique.folded(value):
+                    return validation.record_from(layout, values)  # type: ignore[no-any-return]
+                # The value moved between the two reads: look once more.
+        return None
+
+    def add(self, record: Record) -> Record:
+        layout = layout_of(type(record))
+        values = validation.prepared(record)
+        with _available():
+            self._retried(lambda: self._transact([adding(layout, values)]))
+        return _settled(layout, record)
+
+    def put(self, record: Record) -> Record:
+        layout = layout_of(type(record))
+        validation.check_replaceable(layout)
+        values = validation.prepared(record)
+        with _available():
+            request = {"TableName": layout.table_name, "Item": layout.to_item(values)}
+            self.wire.call("PutItem", {**request, "ReturnConsumedCapacity": "TOTAL"})
+        return _settled(layout, record)
+
+    def update(
+        self,
+        model: type[Record],
+        key: Key,
+        changes: Mapping[str, Any],
+        *,
+        expect: Mapping[str, Any] | None = None,
+    ) -> Record:
+        wanted = validation.checked(Update(model, key, changes, expect or {}))
+        with _available():
+            return self._retried(lambda: self._update(wanted))  # type: ignore[no-any-return]
+
+    def delete(
+        self, model: type[models.Model], key: Key, *, expect: Mapping[str, Any] | None = None
+    ) -> None:
+        wanted = validation.checked(Delete(model, key, expect or {}))
+        with _available():
+            self._retried(lambda: self._transact([self._deleting(wanted)]))
+
+    def increment(self, initial: Record, field: str, *, below: int) -> Record | None:
+        layout = layout_of(type(initial))
+        values = validation.prepared(initial)
+        if below < 1:
+            return None
+        item = layout.to_item(values)
+        counter = layout.by_name[field].attribute
+        kept = {name: value for name, value in item.items() if name != counter}
+        for name in layout.key_of_item(item):
+            del kept[name]
+        sets = [f"#s{at} = if_not_exists(#s{at}, :s{at})" for at in range(len(kept))]
+        names = {f"#s{at}": name for at, name in enumerate(kept)} | {"#c": counter}
+        given = {f":s{at}": value for at, value in enumerate(kept.values())}
+        request = {
+            "TableName": layout.table_name,
+            "Key": layout.key_of_item(item),
+            "UpdateExpression": f"SET {', '.join(sets)} ADD #c :one",
+            "ConditionExpression": "attribute_not_exists(#c) OR #c < :below",
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": {
+                **given, ":one": {"N": "1"}, ":below": {"N": str(below)},
+            },
+            "ReturnValues": "ALL_NEW",
+            "ReturnConsumedCapacity": "TOTAL",
+        }  # fmt: skip
+        with _available():
+            try:
+                answer = self.wire.call("UpdateItem", request)
+            except ClientError as error:
+                if error_code(error) == _FAILED:
+                    return None
+                raise
+        found: Record = validation.record_from(layout, layout.from_item(answer["Attributes"]))
+        return found
+
+    def query(self, query: Query) -> tuple[list[models.Model], Position | None]:
+        with _available():
+            if query.consistent:
+                return run_query(self.wire, query)
+            return read_nearby(lambda wire: run_query(wire, query), measured=False)
+
+    def transact(self, writes: Sequence[Write]) -> None:
+        checked = [validation.checked(each) for each in writes]
+        with _available():
+            self._retried(lambda: self._transact([self._prepared(each) for each in checked]))
+        for each in writes:
+            if isinstance(each, Add):
+                _settled(layout_of(type(each.record)), each.record)
+
+    def _prepared(self, write: Write) -> Prepared:
+        if isinstance(write, Add):
+            return adding(layout_of(type(write.record)), validation.values_of(write.record))
+        return self._updating(write) if isinstance(write, Update) else self._deleting(write)
+
+    def _current(self, write: Update | Delete) -> tuple[ItemLayout, dict[str, Any]]:
+        """The values of the record to write to; RecordNotFound, Conflict."""
+        layout = layout_of(write.model)
+        item = get_item(self.wire, layout, write.key)
+        if item is None:
+            raise _missing(layout)
+        values = layout.from_item(item)
+        if any(values[name] != value for name, value in write.expect.items()):
+            raise Conflict(f"the record of {layout.table.name} is not as expected")
+        return layout, values
+
+    def _updating(self, write: Update) -> Prepared:
+        layout, old = self._current(write)
+        changes = dict(write.changes)
+        if "updated_at" in layout.by_name:
+            changes = {"updated_at": timezone.now(), **changes}
+        validation.check_item(layout, {**old, **changes})
+        return updating(layout, old, changes, write.expect)
+
+    def _deleting(self, write: Delete) -> Prepared:
+        layout, old = self._current(write)
+        return deleting(layout, old, write.expect)
+
+    def _update(self, write: Update) -> Any:
+        layout = layout_of(write.model)
+        prepared = self._updating(write)
+        if prepared.taken or prepared.given_up:
+            self._transact([prepared])
+            item = get_item(self.wire, layout, write.key)
+            if item is None:
+                raise _missing(layout)
+            return validation.record_from(layout, layout.from_item(item))
+        request = {**prepared.action["Update"], "ReturnConsumedCapacity": "TOTAL"}
+        try:
+            answer = self.wire.call("UpdateItem", {**request, "ReturnValues": "ALL_NEW"})
+        except ClientError as error:
+            if error_code(error) in (_FAILED, _BUSY):
+                raise Overtaken from error
+            raise
+        return validation.record_from(layout, layout.from_item(answer["Attributes"]))
+
+    def _transact(self, prepared: Sequence[Prepared]) -> None:
+        actions = [action for each in prepared for action in each.actions()]
+        request = {
+            "TransactItems": actions,
+            # The wire sends again what got no answer: that must not meet its own writes.
+            "ClientRequestToken": str(uuid.uuid4()),
+            "ReturnConsumedCapacity": "TOTAL",
+        }
+        try:
+            self.wire.call("TransactWriteItems", request)
+        except ClientError as error:
+            if error_code(error) == _CANCELLED:
+                raise error_of(prepared, error) from error
+            raise
+
+    @staticmethod
+    def _retried(attempt: Callable[[], Any]) -> Any:
+        """Try again what another write has overtaken: it is prepared anew from what is there."""
+        for turn in range(TRIES):
+            try:
+                return attempt()
+            except Overtaken:
+                time.sleep(backoff(min(turn, 3)))
+        raise Conflict("the record changes faster than it can be written")
+
+    def _guard(self, key: str) -> Item | None:
+        answer = self.wire.call(
+            "GetItem",
+            {
+                "TableName": guard_table(),
+                "Key": {GUARD_KEY: {"S": key}},
+                "ConsistentRead": True,
+                "ReturnConsumedCapacity": "TOTAL",
+            },
+        )
+        return answer.get("Item")
+
+
+def _missing(layout: ItemLayout) -> RecordNotFound:
+    return RecordNotFound(f"{layout.table.name} has no record with this key")
+
+
+def _settled(layout: ItemLayout, record: Record) -> Record:
+    """A record as Django leaves it behind when it has saved it."""
+    if record.pk is None:
+        record.pk = layout.model._meta.pk.get_pk_value_on_save(record)
+    record._state.adding = False
+    return record
+
+
+@contextmanager
+def _available() -> Iterator[None]:
+    """Turns what the wire could not do, after its retries, into StoreUnavailable."""
+    try:
+        yield
+    except ClientError as error:
+        raise StoreUnavailable(f"DynamoDB: {error}") from error
+    except BotoCoreError as error:
+        raise StoreUnavailable(f"DynamoDB is out of reach: {error}") from error

@@ -1,0 +1,195 @@
+"""One write as the actions of a DynamoDB transaction, and what a cancelled transaction means.
+
+What is derived from several fields is written on the condition that none of those that are not
+being changed has changed meanwhile: so an update never leaves a stale expiry or due day behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from dbcore.guards import Guard, guards_of
+from dbcore.items import DAY, DUE_DAY, TTL, ItemLayout
+from dbcore.stores.errors import AlreadyExists, StoreError, UniqueViolation
+from dbcore.tables import Retention
+
+Action = dict[str, Any]
+_CONDITION = "ConditionalCheckFailed"
+
+
+class Overtaken(Exception):
+    """Another write came first: prepare this one anew."""
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A record's action and its guards' actions. A guard that is taken is a unique violation."""
+
+    action: Action
+    taken: list[tuple[Guard, Action]] = field(default_factory=list)  # values to take
+    given_up: list[Action] = field(default_factory=list)
+    adds: bool = False
+
+    def actions(self) -> Iterator[Action]:
+        """In the order in which DynamoDB gives its reasons."""
+        yield self.action
+        yield from (action for _, action in self.taken)
+        yield from self.given_up
+
+
+class Expression:
+    """Conditions and their placeholders."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
+        self.values: dict[str, Any] = {}
+        self._tests: list[str] = []
+
+    def name(self, attribute: str) -> str:
+        """The placeholder of an attribute."""
+        return self.names.setdefault(attribute, f"#n{len(self.names)}")
+
+    def value(self, value: Any) -> str:
+        """The placeholder of an attribute value."""
+        placeholder = f":v{len(self.values)}"
+        self.values[placeholder] = value
+        return placeholder
+
+    def must_exist(self, layout: ItemLayout) -> None:
+        """The item is there."""
+        self._tests.append(f"attribute_exists({self.name(layout.key[0].attribute)})")
+
+    def must_not_exist(self, layout: ItemLayout) -> None:
+        """The item is not there."""
+        self._tests.append(f"attribute_not_exists({self.name(layout.key[0].attribute)})")
+
+    def must_be(self, layout: ItemLayout, values: Mapping[str, Any], names: Iterable[str]) -> None:
+        """These fields still have these values."""
+        for each in sorted(names):
+            column = layout.by_name[each]
+            placeholder = self.name(column.attribute)
+            if values[each] is None:
+                self._tests.append(f"attribute_not_exists({placeholder})")
+            else:
+                wanted = self.value(column.codec.to_attribute(values[each]))
+                self._tests.append(f"{placeholder} = {wanted}")
+
+    def request(self, **parts: Any) -> dict[str, Any]:
+        """The parts of a request that carry the expression."""
+        found = {**parts, "ConditionExpression": " AND ".join(self._tests)}
+        if self.names:
+            found["ExpressionAttributeNames"] = {mark: name for name, mark in self.names.items()}
+        if self.values:
+            found["ExpressionAttributeValues"] = self.values
+        return found
+
+
+def adding(layout: ItemLayout, values: Mapping[str, Any]) -> Prepared:
+    """A new record."""
+    condition = Expression()
+    condition.must_not_exist(layout)
+    request = condition.request(TableName=layout.table_name, Item=layout.to_item(values))
+    guards = [(guard, guard.put_action()) for guard in guards_of(layout, values)]
+    return Prepared({"Put": request}, guards, adds=True)
+
+
+def updating(
+    layout: ItemLayout,
+    old: Mapping[str, Any],
+    changes: Mapping[str, Any],
+    expected: Iterable[str],
+) -> Prepared:
+    """A change of fields of the record that has the values `old`."""
+    new = {**old, **changes}
+    expression = Expression()
+    expression.must_exist(layout)
+    expression.must_be(layout, old, _relied_on(layout, changes) | set(expected))
+    request = expression.request(
+        TableName=layout.table_name,
+        Key=layout.key_of(old),
+        UpdateExpression=_assignments(layout, changes, new, expression),
+    )
+    before = {guard.key: guard for guard in guards_of(layout, old)}
+    after = {guard.key: guard for guard in guards_of(layout, new)}
+    return Prepared(
+        {"Update": request},
+        [(guard, guard.put_action()) for key, guard in after.items() if key not in before],
+        [guard.delete_action() for key, guard in before.items() if key not in after],
+    )
+
+
+def deleting(layout: ItemLayout, old: Mapping[str, Any], expected: Iterable[str]) -> Prepared:
+    """The removal of the record that has the values `old`."""
+    condition = Expression()
+    condition.must_exist(layout)
+    condition.must_be(layout, old, {*expected, *(unique.name for unique in layout.unique)})
+    request = condition.request(TableName=layout.table_name, Key=layout.key_of(old))
+    guards = [guard.delete_action() for guard in guards_of(layout, old)]
+    return Prepared({"Delete": request}, given_up=guards)
+
+
+def _assignments(
+    layout: ItemLayout,
+    changes: Mapping[str, Any],
+    new: Mapping[str, Any],
+    expression: Expression,
+) -> str:
+    """The update expression: the changed fields, and whatever is derived from fields."""
+    wanted: dict[str, Any] = {}
+    for each in changes:
+        column = layout.by_name[each]
+        value = new[each]
+        wanted[column.attribute] = None if value is None else column.codec.to_attribute(value)
+    derived = layout.derived(new)
+    wanted |= {
+        name: derived.get(name)
+        for name, sources in _sources(layout).items()
+        if not sources.isdisjoint(changes)
+    }
+    sets = [
+        f"{expression.name(name)} = {expression.value(value)}"
+        for name, value in wanted.items()
+        if value is not None
+    ]
+    removes = [expression.name(name) for name, value in wanted.items() if value is None]
+    text = f"SET {', '.join(sets)}" if sets else ""
+    return text + (f" REMOVE {', '.join(removes)}" if removes else "")
+
+
+def _relied_on(layout: ItemLayout, changes: Mapping[str, Any]) -> set[str]:
+    """Fields that are not changed and on which what is written depends: those that something is
+    derived from together with a changed one, and the old unique values of changed ones."""
+    relied_on: set[str] = set()
+    for sources in _sources(layout).values():
+        if not sources.isdisjoint(changes):
+            relied_on |= sources - changes.keys()
+    return relied_on | {unique.name for unique in layout.unique if unique.name in changes}
+
+
+def _sources(layout: ItemLayout) -> dict[str, set[str]]:
+    """Each derived attribute of the table's items, and the fields that it is derived from."""
+    table = layout.table
+    found = {TTL: {deadline.field for deadline in table.expires}}
+    if table.day_index is not None:
+        found[DAY] = {table.day_index.timestamp}
+    if table.needs_due_day and isinstance(table.retention, Retention):
+        found[DUE_DAY] = set(table.retention.since)
+    return found
+
+
+def error_of(prepared: Sequence[Prepared], error: ClientError) -> StoreError | Overtaken:
+    """What a cancelled transaction means: the first write's reason that is one."""
+    response: Any = error.response
+    reasons = iter(response.get("CancellationReasons", []))
+    for each in prepared:
+        codes = [str((next(reasons, None) or {}).get("Code")) for _ in each.actions()]
+        if codes[0] == _CONDITION:
+            return AlreadyExists("a record has this key") if each.adds else Overtaken()
+        for (guard, _), code in zip(each.taken, codes[1:], strict=False):
+            if code == _CONDITION:
+                return UniqueViolation(guard.field.name)
+    return Overtaken()

@@ -1,0 +1,207 @@
+"""Records' items in Django's cache, each good for one generation of its record alone.
+
+A reader takes the generation before it loads, and what it keeps counts only while that one stands;
+a writer makes a new one before and after its write. So an old value may be put back late, but it is
+never served. Nothing here may raise, or make a caller wait, because the cache is down.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+import orjson
+from django.conf import settings
+from django.core.cache import BaseCache, caches
+
+from dbcore.attributes import Item
+from dbcore.items import ItemLayout
+from dbcore.stores.health import Health
+from dbcore.stores.interface import Key
+
+logger = logging.getLogger("dbcore.stores.cache")
+
+VERSION = 1  # of what an entry looks like
+REST = 5.0  # seconds that a cache which is down is left alone
+LOCK_SECONDS = 5  # a loader that died keeps the other processes off no longer
+MARK_SECONDS = 10  # a writer that died keeps its record out of the cache no longer
+MAX_DEBTS = 100_000
+_TOKEN = 16  # bytes of a generation
+_WRITING = b"w"
+_POLL = 0.005
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The cache keys of one record: its entry, its generation, and its loader's lock."""
+
+    entry: str
+    generation: str
+    lock: str
+
+
+class Look(NamedTuple):
+    """What the cache has of a record. No generation: nothing that is loaded now may be kept."""
+
+    generation: bytes | None = None
+    item: Item | None = None
+
+
+@functools.cache
+def _shape(layout: ItemLayout) -> list[str]:
+    """What an entry is made of: a release with other fields does not read the last one's."""
+    return [f"{column.attribute}:{type(column.codec).__name__}" for column in layout.columns]
+
+
+@functools.lru_cache(maxsize=4)
+def _hash_key(secret: str) -> bytes:
+    return hashlib.sha256(f"dbcore.stores.record_cache:{secret}".encode()).digest()
+
+
+def place_of(store: str, layout: ItemLayout, key: Key) -> Place:
+    """Where a record of a store is kept. Its key is hashed with a secret: it may be a person's."""
+    text = orjson.dumps([store, layout.table_name, _shape(layout), layout.key_of(key)])
+    digest = hashlib.blake2b(text, key=_hash_key(settings.SECRET_KEY), digest_size=20).hexdigest()
+    name = f"record{VERSION}:{digest}"
+    return Place(name, f"{name}:generation", f"{name}:lock")
+
+
+def _new_generation() -> bytes:
+    # Not a count: one that the cache has lost and begun again would make old entries good again.
+    return os.urandom(_TOKEN // 2).hex().encode()
+
+
+class RecordCache:
+    """Items in one of Django's caches."""
+
+    def __init__(self, alias: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.alias = alias
+        self._clock = clock
+        self._health = Health(REST, clock)
+        # Records written while the cache was down: their generations are owed to it.
+        self._debts: dict[Place, float] = {}
+
+    def look(self, place: Place) -> Look:
+        """The record's item, if there is one of its present generation."""
+        if self._debts and not self._pay():
+            return Look()
+        found = self._ask(lambda cache: cache.get_many([place.entry, place.generation]), None)
+        if found is None:
+            return Look()
+        generation = found.get(place.generation) or self._first_generation(place)
+        if generation is None or generation.startswith(_WRITING):
+            return Look()
+        entry = found.get(place.entry)
+        if entry is None or not entry.startswith(generation):
+            return Look(generation)
+        return Look(generation, _item(entry[len(generation) :]))
+
+    def _first_generation(self, place: Place) -> bytes | None:
+        made = _new_generation()
+
+        def begin(cache: BaseCache) -> bytes | None:
+            if cache.add(place.generation, made, self._lasting):
+                return made
+            standing: bytes | None = cache.get(place.generation)  # another reader was first
+            return standing
+
+        return self._ask(begin, None)
+
+    @property
+    def _lasting(self) -> int:
+        """Seconds that a generation stays: as long as any entry of it."""
+        return int(settings.APP_CACHE_TTL) * 2
+
+    def keep(self, place: Place, generation: bytes, item: Item) -> None:
+        """Keep an item that was loaded after its generation had been looked up."""
+        entry = generation + orjson.dumps(item)
+        self._ask(lambda cache: cache.set(place.entry, entry, settings.APP_CACHE_TTL), None)
+
+    def lock(self, place: Place) -> bool:
+        """Be the one process that loads the record. True also where there is nobody to ask."""
+        return self._ask(lambda cache: cache.add(place.lock, b"1", LOCK_SECONDS), True)
+
+    def unlock(self, place: Place) -> None:
+        """Let another process load the record."""
+        self._ask(lambda cache: cache.delete(place.lock), None)
+
+    def await_other(self, place: Place, patience: float) -> None:
+        """Wait until the process that loads the record is done, at most `patience` seconds."""
+        until = self._clock() + patience
+        while self._ask(lambda cache: cache.get(place.lock), None) and self._clock() < until:
+            time.sleep(_POLL)
+
+    def begin_write(self, places: Iterable[Place]) -> None:
+        """From now on nothing that is loaded of these records is kept."""
+        marks = {place: _WRITING + _new_generation() for place in places}
+        self._put(marks, MARK_SECONDS)
+
+    def end_write(self, places: Iterable[Place]) -> None:
+        """What is loaded of these records from now on may be kept; what was before is void."""
+        generations = {place: _new_generation() for place in places}
+        self._put(generations, self._lasting)
+
+    def _put(self, generations: dict[Place, bytes], seconds: int) -> None:
+        def put(cache: BaseCache) -> bool:
+            texts = {place.generation: value for place, value in generations.items()}
+            refused = cache.set_many(texts, seconds)
+            cache.delete_many([place.entry for place in generations])
+            return not refused
+
+        if not self._ask(put, False):
+            self._owe(generations)
+
+    def _owe(self, places: Iterable[Place]) -> None:
+        # Whatever another process has kept or is loading meanwhile has gone by then.
+        until = self._clock() + settings.APP_CACHE_TTL + MARK_SECONDS
+        for place in places:
+            self._debts[place] = until
+        while len(self._debts) > MAX_DEBTS:
+            self._debts.pop(next(iter(self._debts)))
+
+    def _pay(self) -> bool:
+        """Void what was written while the cache was down; whether nothing is owed any more."""
+        owed = dict(self._debts)
+        now = self._clock()
+        due = {place: _new_generation() for place, until in owed.items() if until > now}
+        if due and not self._ask(
+            lambda cache: not cache.set_many(
+                {place.generation: value for place, value in due.items()}, self._lasting
+            ),
+            False,
+        ):
+            return False
+        for place, until in owed.items():
+            if self._debts.get(place) == until:
+                del self._debts[place]
+        return not self._debts
+
+    def _ask(self, call: Callable[[BaseCache], Answer], otherwise: Answer) -> Answer:
+        """The cache's answer, or `otherwise` when it is down."""
+        if not self._health.may_ask():
+            return otherwise
+        try:
+            answer = call(caches[self.alias])
+        except Exception as error:  # each cache's client has errors of its own
+            if self._health.failed():
+                logger.warning("the cache is down and is done without: %s", error)
+            return otherwise
+        if self._health.answered():
+            logger.info("the cache is back")
+        return answer
+
+
+def _item(text: bytes) -> Item | None:
+    try:
+        item: Any = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return item if isinstance(item, dict) else None

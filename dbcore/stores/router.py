@@ -1,0 +1,75 @@
+"""Django's router for SQL replicas. Only a read that says that it may lag leaves the primary; what
+writes, what must be consistent, and Django's own reads never do.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, Error, connections, models, router
+
+from dbcore.stores.health import Health
+from dbcore.stores.interface import Record
+
+logger = logging.getLogger("dbcore.stores.replicas")
+
+REST = 10.0  # seconds that a replica is left alone after a failure
+MAY_LAG = "may_lag"  # the router hint of such a read
+
+Answer = TypeVar("Answer")
+_health: dict[str, Health] = {}
+
+
+def _health_of(alias: str) -> Health:
+    return _health.setdefault(alias, Health(REST))
+
+
+class ReplicaRouter:
+    """Reads that may lag: a random healthy replica. Everything else: the primary."""
+
+    def db_for_read(self, model: type[models.Model], **hints: Any) -> str:
+        """The alias to read from."""
+        if hints.get(MAY_LAG):
+            replicas = random.sample(settings.DATABASE_REPLICAS, len(settings.DATABASE_REPLICAS))
+            for alias in replicas:
+                if _health_of(alias).may_ask():
+                    return str(alias)
+        return DEFAULT_DB_ALIAS
+
+    def db_for_write(self, model: type[models.Model], **hints: Any) -> str:
+        """The primary, also for a record that came from a replica."""
+        return DEFAULT_DB_ALIAS
+
+    def allow_relation(self, one: models.Model, other: models.Model, **hints: Any) -> bool | None:
+        """Records of the primary and its replicas may refer to each other: they are the same."""
+        ours = {DEFAULT_DB_ALIAS, *settings.DATABASE_REPLICAS}
+        return True if {one._state.db, other._state.db} <= ours else None
+
+    def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool | None:
+        """Never on a replica: it gets its tables from the primary."""
+        return False if db in settings.DATABASE_REPLICAS else None
+
+
+def read_lagging(
+    model: type[Record], read: Callable[[models.QuerySet[Record, Record]], Answer]
+) -> Answer:
+    """What `read` makes of the records of a replica that answers, else of the primary."""
+    for _ in settings.DATABASE_REPLICAS:
+        alias = router.db_for_read(model, **{MAY_LAG: True})
+        if alias == DEFAULT_DB_ALIAS:
+            break
+        try:
+            answer = read(model._base_manager.using(alias))
+        except Error as error:
+            if _health_of(alias).failed():
+                logger.warning("%s is left alone: %s", alias, error)
+            connections[alias].close()
+        else:
+            if _health_of(alias).answered():
+                logger.info("%s answers again", alias)
+            return answer
+    return read(model._base_manager.using(DEFAULT_DB_ALIAS))

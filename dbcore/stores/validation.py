@@ -1,0 +1,208 @@
+"""What may be kept, judged before either store is asked: so that both refuse the same."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from dbcore.attributes import timestamp_text
+from dbcore.errors import InvalidValue
+from dbcore.items import DAY, Column, ItemLayout, layout_of
+from dbcore.stores.errors import InvalidRecord
+from dbcore.stores.interface import Add, Query, Update, Write
+
+Each = TypeVar("Each", bound=Write)
+
+
+def values_of(record: models.Model) -> dict[str, Any]:
+    """A record's values by field name, without Django's own key."""
+    return {column.name: getattr(record, column.name) for column in layout_of(type(record)).columns}
+
+
+def prepared(record: models.Model) -> dict[str, Any]:
+    """The values of a record that is to be written whole; InvalidRecord where they cannot be kept.
+
+    The record is given the values as they will be read back.
+    """
+    layout = layout_of(type(record))
+    values = values_of(record)
+    check_record(layout, values)
+    settled = _settled(layout, values)
+    for name, value in settled.items():
+        if value is not values[name]:
+            setattr(record, name, value)
+    return settled
+
+
+def checked(write: Each) -> Each:
+    """A write as it is to be done; InvalidRecord where that cannot be, whatever is there.
+
+    All the writes of a transaction are judged before the first is done: so that both stores give
+    the same error when several of them cannot be.
+    """
+    if isinstance(write, Add):
+        prepared(write.record)
+        return write
+    layout = layout_of(write.model)
+    check_writable(layout)
+    check_key(layout, write.key)
+    if isinstance(write, Update):
+        return replace(write, changes=_prepared_changes(layout, write.changes))
+    return write
+
+
+def _prepared_changes(layout: ItemLayout, changes: Any) -> dict[str, Any]:
+    """The values that an update sets; InvalidRecord where one cannot be kept, or is of no field
+    that may change."""
+    if not isinstance(changes, Mapping):
+        raise InvalidRecord("updates", "is not a mapping of fields")
+    for name in changes:
+        if name not in layout.by_name:
+            raise InvalidRecord(str(name), "is not a field of the record")
+        if name in layout.table.key_fields:
+            raise InvalidRecord(name, "is part of the key, which never changes")
+    check_fields(layout, changes, changes)
+    return _settled(layout, changes)
+
+
+def _settled(layout: ItemLayout, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as Django gives them back: it writes an IPv6 address in its shortest form."""
+    settled = dict(values)
+    for name, value in values.items():
+        field = layout.by_name[name].field
+        if isinstance(field, models.GenericIPAddressField) and value is not None:
+            settled[name] = field.to_python(value)
+    return settled
+
+
+def record_from(layout: ItemLayout, values: Mapping[str, Any]) -> Any:
+    """A record as if Django had just read it: with its key, and not to be inserted again."""
+    record = layout.model(**values)
+    primary = layout.model._meta.pk
+    if record.pk is None:
+        record.pk = primary.get_pk_value_on_save(record)
+    record._state.adding = False
+    return record
+
+
+def check_record(layout: ItemLayout, values: Mapping[str, Any]) -> None:
+    """Raise InvalidRecord where a whole record cannot be kept."""
+    check_fields(layout, values, layout.by_name)
+    check_item(layout, values)
+
+
+def check_item(layout: ItemLayout, values: Mapping[str, Any]) -> None:
+    """Raise InvalidRecord where the values together cannot be kept.
+
+    What an update leaves behind is judged by this alone: a migrated record whose other fields would
+    be refused today can still be changed.
+    """
+    try:
+        layout.to_item(values)
+    except InvalidValue as error:
+        raise invalid(str(error)) from None
+
+
+def check_key(layout: ItemLayout, key: Mapping[str, Any]) -> None:
+    """Raise InvalidRecord for a key that no record can have."""
+    if set(key) != set(layout.table.key_fields):
+        raise InvalidRecord("key", f"must be of {', '.join(layout.table.key_fields)}")
+    check_fields(layout, key, key)
+
+
+def check_query(layout: ItemLayout, query: Query) -> None:
+    """Raise InvalidRecord for a list that no record can be in."""
+    value = query.value
+    if query.field == DAY:
+        if not isinstance(value, dt.date) or isinstance(value, dt.datetime):
+            raise InvalidRecord(DAY, "is not a date")
+        return
+    if value is None:
+        raise InvalidRecord(query.field, "is missing")
+    check_fields(layout, {query.field: value}, [query.field])
+
+
+def check_replaceable(layout: ItemLayout) -> None:
+    """Raise InvalidRecord where a record may not be written over."""
+    check_writable(layout)
+    if layout.unique:
+        raise InvalidRecord(layout.table.name, "has unique fields: add or update its records")
+
+
+def check_instant(field: str, value: Any) -> None:
+    """Raise InvalidRecord for what is not a datetime with a time zone, within the calendar."""
+    try:
+        timestamp_text(value)
+    except InvalidValue as error:
+        raise InvalidRecord(field, str(error)) from None
+
+
+def check_writable(layout: ItemLayout) -> None:
+    """Raise InvalidRecord for a change or removal of what is append-only."""
+    if layout.table.append_only:
+        raise InvalidRecord(layout.table.name, "is append-only: its records never change")
+
+
+def check_fields(layout: ItemLayout, values: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Raise InvalidRecord for the first of these fields whose value cannot be kept."""
+    for name in names:
+        _check_field(layout.by_name[name], values[name])
+
+
+def _check_field(column: Column, value: Any) -> None:
+    if value is None:
+        if not column.nullable:
+            raise InvalidRecord(column.name, "is missing")
+        return
+    try:
+        column.codec.to_attribute(value)
+        column.field.run_validators(value)
+        _check_portable(value)
+    except InvalidValue as error:
+        raise InvalidRecord(column.name, str(error)) from None
+    except TypeError as error:
+        raise InvalidRecord(column.name, f"is not JSON: {error}") from None
+    except ValidationError as error:
+        raise InvalidRecord(column.name, "; ".join(error.messages)) from None
+    if value == "" and not _may_be_empty(column.field):
+        raise InvalidRecord(column.name, "is empty")
+    choices = column.field.flatchoices
+    if choices and value not in {choice for choice, _ in choices}:
+        raise InvalidRecord(column.name, f"is not one of {', '.join(str(c) for c, _ in choices)}")
+
+
+def _may_be_empty(field: models.Field[Any, Any]) -> bool:
+    """Whether "" is a value of the field: no two records could share it where it is unique, and
+    some fields make it NULL in SQL."""
+    return bool(field.blank and not field.unique and field.empty_strings_allowed)
+
+
+def _check_portable(value: Any) -> None:
+    """Raise InvalidValue for text that not every database keeps: PostgreSQL has no NUL in it."""
+    if isinstance(value, (dict, list)):
+        # A number of DynamoDB's may be a Decimal; one of JSON's may not: a TypeError.
+        found = "\\u0000" in json.dumps(value) and _has_nul(value)
+    else:
+        found = _has_nul(value)
+    if found:
+        raise InvalidValue("has a NUL character, which not every database keeps")
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_has_nul(part) for pair in value.items() for part in pair)
+    if isinstance(value, list):
+        return any(_has_nul(each) for each in value)
+    return isinstance(value, str) and "\0" in value
+
+
+def invalid(text: str) -> InvalidRecord:
+    """The error of a text that begins with the field's name."""
+    field, _, why = text.partition(" ")
+    return InvalidRecord(field, why)
