@@ -13,7 +13,9 @@ from dbcore.migration.readings import read_float, read_text
 
 # Entries of `history` were made before there were accounts.
 UNKNOWN_USER = "unknown"
-_HISTORY_ID = re.compile(r"history_(0|-?[1-9]\d{0,18})", re.ASCII)
+_HISTORY_ID = re.compile(r"history_(.+)", re.DOTALL)
+# As SQLite writes a row number. Any other text is one that a column of another kind may hold.
+_NUMBER = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
 
 
 def _history_id(number: Any) -> str:
@@ -44,9 +46,7 @@ def _locate_history(key: Mapping[str, Any]) -> Mapping[str, Any] | None:
     found = _HISTORY_ID.fullmatch(key["id"])
     if key["user_id"] != UNKNOWN_USER or found is None:
         return None
-    number = int(found[1])
-    # Beyond 64 bits no row has that number, and SQLite refuses to be asked.
-    return {"id": number} if -(2**63) <= number < 2**63 else None
+    return {"id": int(found[1]) if _NUMBER.fullmatch(found[1]) else found[1]}
 
 
 LEGACY_TABLES = (

@@ -63,6 +63,8 @@ class Checkpoint(models.Model):
     position = models.JSONField(null=True)
     # The target held items when the pass began: each row is compared before it is written.
     compare_first = models.BooleanField(default=False)
+    # Expired rows were left out: a pass that is to copy them begins anew.
+    skip_expired = models.BooleanField(default=False)
     acknowledged = models.PositiveBigIntegerField(default=0)
     skipped = models.PositiveBigIntegerField(default=0)
     dead_lettered = models.PositiveBigIntegerField(default=0)

@@ -71,6 +71,13 @@ def create_table_request(layout: ItemLayout) -> Request:
     )
 
 
+def index_count(layout: ItemLayout) -> int:
+    """How many secondary indexes a write to the table may have to be written to."""
+    request = create_table_request(layout)
+    kinds = ("LocalSecondaryIndexes", "GlobalSecondaryIndexes")
+    return sum(len(request.get(kind, ())) for kind in kinds)
+
+
 def _wanted(layout: ItemLayout) -> WantedTable:
     expires = TTL if layout.table.expires else None
     return WantedTable(layout.table_name, create_table_request(layout), expires)

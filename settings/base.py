@@ -65,6 +65,7 @@ TEMPLATES = [
     }
 ]
 
+
 # --- Django's own database: admin logins, book-keeping, and in development the records ----------
 def _database(config: dict[str, Any]) -> dict[str, Any]:
     if config["ENGINE"] == "django.db.backends.sqlite3":
@@ -86,7 +87,7 @@ DATABASES = {
     )
 }
 # Replicas of it, for reads that may lag. Each is an alias of its own: replica1, replica2, …
-DATABASE_REPLICAS = []
+DATABASE_REPLICAS: list[str] = []
 for _url in env.list("DATABASE_REPLICA_URLS", default=[]):
     DATABASE_REPLICAS.append(f"replica{len(DATABASE_REPLICAS) + 1}")
     _replica = _database(env.db_url_config(_url)) | {"TEST": {"MIRROR": "default"}}
@@ -126,6 +127,9 @@ DBCORE_CACHED_MODELS = [
     "daylight.TrafficData",
     "daylight.EventsCache",
 ]
+# Unique fields by which such a record is found through the cache. Not a user's email: what it finds
+# decides a sign-in.
+DBCORE_CACHED_LOOKUPS = ["daylight.Role.name", "daylight.Permission.name"]
 
 # --- DynamoDB -----------------------------------------------------------------------------------
 # "" is AWS itself; "local" the project's own engine; otherwise a URL (plain http on loopback only).

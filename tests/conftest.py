@@ -11,7 +11,7 @@ import pytest
 from dbcore.local_engine import LocalEngine
 from dbcore.wire import HOOKS, close_wires
 
-pytest_plugins = ["tests.support.engine"]
+pytest_plugins = ["tests.support.engine", "tests.support.postgres", "tests.support.redis"]
 
 
 @pytest.fixture

@@ -23,7 +23,11 @@ _SCALARS = (str, bool, int, float)
 
 
 class AccessService(Service):
-    """Roles, permissions, and the question that they are for. All reads are consistent."""
+    """Roles, permissions, and the question that they are for.
+
+    `is_allowed` and look-ups by name always ask the store, consistently. Look-ups by id may come
+    from the cache of records.
+    """
 
     def create_role(self, data: Mapping[str, Any]) -> Role:
         """Write a new role; `permissions` and `inherited_roles` are lists of names, which need

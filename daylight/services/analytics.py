@@ -60,10 +60,12 @@ class AnalyticsService(Service):
     ) -> Page[UsageAnalytics]:
         """The events of all users on this UTC date.
 
-        Eventually consistent on DynamoDB: the day index follows a write within about a second.
+        Eventually consistent: on DynamoDB the day index follows a write within about a second, and
+        in either store a replica may answer.
         InvalidRecord (date, limit, cursor), StoreUnavailable.
         """
-        query = Query(UsageAnalytics, "day", check_day("date", date), "timestamp", limit)
+        day = check_day("date", date)
+        query = Query(UsageAnalytics, "day", day, "timestamp", limit, consistent=False)
         return read_page(self.store, query, cursor)
 
 

@@ -15,6 +15,7 @@ from django.utils import timezone
 from daylight.models import ApiKey, ApiUsage
 from daylight.services.base import Service, check_id, check_mapping, new_record
 from daylight.services.checks import check_texts
+from dbcore.stores.choice import primary_store
 from dbcore.stores.errors import Conflict, InvalidRecord, RecordNotFound
 from dbcore.stores.interface import Add, Query, Update
 from dbcore.stores.pages import Page, read_page
@@ -87,7 +88,7 @@ class ApiKeyService(Service):
         moment = timezone.now() if now is None else now
         check_instant("now", moment)
         wanted = _hash(key)
-        found = self.store.get_by_unique(ApiKey, "key_hash", wanted)
+        found = primary_store(cached=False).get_by_unique(ApiKey, "key_hash", wanted)
         same = hmac.compare_digest(_NO_HASH if found is None else found.key_hash, wanted)
         if found is None or not same or not _is_good(found, moment):
             raise RecordNotFound("no such API key")

@@ -49,10 +49,12 @@ class AuditService(Service):
     ) -> Page[AuditLog]:
         """What everybody did on this UTC date.
 
-        Eventually consistent on DynamoDB: the day index follows a write within about a second.
+        Eventually consistent: on DynamoDB the day index follows a write within about a second, and
+        in either store a replica may answer.
         InvalidRecord (date, limit, cursor), StoreUnavailable.
         """
-        query = Query(AuditLog, "day", check_day("date", date), "timestamp", limit)
+        day = check_day("date", date)
+        query = Query(AuditLog, "day", day, "timestamp", limit, consistent=False)
         return read_page(self.store, query, cursor)
 
 

@@ -7,12 +7,17 @@ DynamoDB after its row is never overwritten.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from botocore.exceptions import ClientError
+
 from dbcore.errors import InvalidValue
-from dbcore.guards import guards_of
+from dbcore.fields import split_key
+from dbcore.guards import GUARD_KEY, OWNER, Guard, guard_table, guards_of
+from dbcore.items import ItemLayout
 from dbcore.migration.compare import differing_attributes
 from dbcore.migration.encoding import RowEncoder, Values
 from dbcore.migration.flow import Flow
@@ -28,16 +33,15 @@ from dbcore.migration.writes import (
     GuardedWriter,
     put_text,
 )
+from dbcore.wire import get_wire
 
 
 @dataclass(frozen=True, slots=True)
 class CopyOptions:
-    """What a copy is asked to do. `compare_first`: the table had items when the pass began;
-    `copied_before`: all of this source's, from an earlier pass."""
+    """What a copy is asked to do. `compare_first`: the table had items when the pass began."""
 
     now: dt.datetime
     compare_first: bool = False
-    copied_before: bool = False
     skip_expired: bool = False
 
 
@@ -60,7 +64,7 @@ class TableCopy:
         self.options = options
         self.encoder = RowEncoder(plan, source)
         self._reader = Reader(flow, self.layout)
-        self._guarded = GuardedWriter(flow, self.layout, ledger)
+        self._guarded = GuardedWriter(flow, self.layout, ledger, self._release)
         self._plainly = BatchWriter(flow, self.layout, ledger)
 
     def run(self) -> None:
@@ -148,11 +152,7 @@ class TableCopy:
         changed: list[Expected] = []
         for each in found:
             if each.actual is None:
-                if self.options.copied_before and self._has_expired(each.values):
-                    # It was copied once; DynamoDB has carried out its expiry since.
-                    self.ledger.skipped(batch)
-                else:
-                    changed.append(each)
+                changed.append(each)
             elif differing_attributes(each.item, each.actual):
                 if is_newer(each):
                     self.ledger.skipped(batch)
@@ -173,6 +173,35 @@ class TableCopy:
             texts = [put_text(each.item) for each in changed]
             self._plainly.put(batch, [each.row for each in changed], texts)
 
+    def _release(self, guard: Guard) -> bool:
+        """Free a unique value whose owner's row claims it no longer, so that the row that claims
+        it now may have it: users who swap an address must both arrive."""
+        wire = get_wire()
+        key = {GUARD_KEY: {"S": guard.key}}
+        request = {"TableName": guard_table(), "Key": key, "ConsistentRead": True}
+        item = wire.call("GetItem", request).get("Item")
+        if item is None:
+            return True
+        owner = item[OWNER]["S"]
+        columns = self.plan.locate(_owner_key(self.layout, owner))
+        rows = [] if columns is None else self.source.find(self.plan, columns)
+        if not rows or any(self._claims(row, guard) for row in rows):
+            return False
+        held = dataclasses.replace(guard, owner=owner)
+        try:
+            wire.call("DeleteItem", held.delete_action()["Delete"])
+        except ClientError:
+            return False  # it has moved on meanwhile
+        return True
+
+    def _claims(self, row: Row, guard: Guard) -> bool:
+        """Whether a row wants a value, or cannot be read to know."""
+        try:
+            values, _ = self.encoder.item(row)
+        except InvalidValue:
+            return True
+        return guard.key in {each.key for each in guards_of(self.layout, values)}
+
     def _guarded_put(self, each: Expected) -> GuardedPut:
         stale = []
         if each.actual is not None:
@@ -180,6 +209,11 @@ class TableCopy:
             old = guards_of(self.layout, self.layout.from_item(each.actual))
             stale = [guard for guard in old if guard.key not in kept]
         return GuardedPut(each.row, each.item, each.guards, stale)
+
+
+def _owner_key(layout: ItemLayout, owner: str) -> Values:
+    """A guard's owner as the fields of its key."""
+    return dict(zip(layout.table.key_fields, split_key(owner), strict=True))
 
 
 def has_expired(expires: int | None, now: dt.datetime) -> bool:

@@ -53,7 +53,7 @@ class Copying:
             self.report.copy_seconds = time.perf_counter() - started
 
     def _copy(self, plan: TablePlan, empty: bool) -> None:
-        checkpoint, copied_before = self._checkpoint(plan, empty)
+        checkpoint = self._checkpoint(plan, empty)
         resumed = checkpoint.position is not None
         self.report.resumed |= resumed
         tally = Tally(
@@ -75,7 +75,6 @@ class Copying:
         options = CopyOptions(
             now=self.options.now,
             compare_first=checkpoint.compare_first,
-            copied_before=copied_before,
             skip_expired=self.options.skip_expired,
         )
         try:
@@ -96,25 +95,24 @@ class Copying:
 
         return progress
 
-    def _checkpoint(self, plan: TablePlan, empty: bool) -> tuple[Checkpoint, bool]:
-        """The checkpoint to go on from, or a new one at the first row; and whether a whole pass to
-        this table has been before.
+    def _checkpoint(self, plan: TablePlan, empty: bool) -> Checkpoint:
+        """The checkpoint to go on from, or a new one at the first row.
 
-        One that is complete, or of another table or file than today's, is not gone on from.
+        One that is complete, of another table or file than today's, or that left out other rows,
+        is not gone on from.
         """
         found = Checkpoint.objects.filter(
             source=self.source.name, target=self.report.target, source_table=plan.source_table
         ).first()
         identity = target.table_id(get_wire(), plan.layout)
         fingerprint = self.source.fingerprint()
-        copied_before = False
+        skips = self.options.skip_expired
         if found is not None:
-            same = found.table_id == identity
-            if same and found.fingerprint == fingerprint and not found.complete:
-                return found, False
-            copied_before = same and found.complete
+            same = (found.table_id, found.fingerprint, found.skip_expired)
+            if same == (identity, fingerprint, skips) and not found.complete:
+                return found
             Checkpoint.objects.filter(pk=found.pk).delete()
-        checkpoint = Checkpoint.objects.create(
+        return Checkpoint.objects.create(
             source=self.source.name,
             target=self.report.target,
             source_table=plan.source_table,
@@ -122,8 +120,8 @@ class Copying:
             fingerprint=fingerprint,
             copy_pass=str(uuid.uuid4()),
             compare_first=not empty,
+            skip_expired=skips,
         )
-        return checkpoint, copied_before
 
     def _list_letters(self, box: DeadLetterBox) -> None:
         room = MAX_LISTED_LETTERS - len(self.report.dead_letters)

@@ -28,6 +28,8 @@ class RowEncoder:
         self._source = source
         self._readers = [(column, self._reader(column)) for column in plan.layout.columns]
         self._duplicates = source.duplicates(plan)
+        self._owners: dict[tuple[str, ...], Any] = {}
+        self._rival_encoders: dict[str, RowEncoder] = {}
         self._rivals = [(rival, rival.constants) for rival in plan.rivals]
         self.fast: Callable[[Row], str] | None = self._fast()
 
@@ -41,13 +43,16 @@ class RowEncoder:
         return values, item
 
     def values(self, row: Row) -> Values:
-        """A row's values by field name; null where a required one is missing."""
+        """A row's values by field name; InvalidValue calls a field what the source calls it."""
         found: Values = {}
         for column, read in self._readers:
             try:
-                found[column.name] = read(row)
+                value = read(row)
             except InvalidValue as error:
-                raise InvalidValue(f"{column.name} {error}") from None
+                raise InvalidValue(f"{self.plan.label(column.name)} {error}") from None
+            if value is None and not column.nullable:
+                raise InvalidValue(f"{self.plan.label(column.name)} is missing")
+            found[column.name] = value
         return found
 
     def _reader(self, column: Column) -> Callable[[Row], Any]:
@@ -78,20 +83,49 @@ class RowEncoder:
                 raise InvalidValue(f"{guard.field.name} is too long to be kept unique")
 
     def _check_key_is_free(self, row: Row, values: Values) -> None:
-        """Raise InvalidValue when an earlier row has this key: it must not be overwritten."""
+        """Raise InvalidValue when an earlier good row has this key: it must not be overwritten."""
         if self._duplicates:
             key = tuple(str(values[name]) for name in self.layout.table.key_fields)
-            first = self._duplicates.get(key, row[0])
-            if first != row[0]:
-                raise InvalidValue(f"key belongs to another row (row {first})")
+            first = self._duplicates.get(key)
+            owner = row[0] if first is None else self._owner(key, values, row, first)
+            if owner != row[0]:
+                raise InvalidValue(f"key belongs to another row (row {owner})")
         for rival, constants in self._rivals:
             if all(values[name] == value for name, value in constants.items()):
                 self._check_rival(rival, values)
 
+    def _owner(self, key: tuple[str, ...], values: Values, row: Row, first: Any) -> Any:
+        """The place of the first row that has this key and can be an item."""
+        if key not in self._owners:
+            columns = self.plan.locate(self._key(values))
+            found = [] if columns is None else self._source.find(self.plan, columns)
+            rows = [row, *found, self._source.at(self.plan, first)]
+            places = [each[0] for each in rows if each is not None and self.is_item_of(each, key)]
+            self._owners[key] = min(places, default=row[0])
+        return self._owners[key]
+
+    def is_item_of(self, row: Row, key: tuple[str, ...]) -> bool:
+        """Whether a row can be the item with this key, whoever else could."""
+        try:
+            values = self.values(row)
+            self.layout.to_item(values)
+        except InvalidValue:
+            return False
+        return tuple(str(values[name]) for name in self.layout.table.key_fields) == key
+
+    def _key(self, values: Values) -> Values:
+        return {name: values[name] for name in self.layout.table.key_fields}
+
     def _check_rival(self, rival: TablePlan, values: Values) -> None:
-        key = {name: values[name] for name in self.layout.table.key_fields}
-        columns = rival.locate(key)
-        if columns is not None and self._source.find(rival, columns):
+        columns = rival.locate(self._key(values))
+        if columns is None:
+            return
+        name = rival.source_table
+        if name not in self._rival_encoders:
+            self._rival_encoders[name] = RowEncoder(rival, self._source)
+        encoder = self._rival_encoders[name]
+        key = tuple(str(values[name]) for name in self.layout.table.key_fields)
+        if any(encoder.is_item_of(row, key) for row in self._source.find(rival, columns)):
             raise InvalidValue(f"key belongs to a row of {rival.source_table}")
 
     def _fast(self) -> Callable[[Row], str] | None:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import collections
 import time
 from collections.abc import Callable
-from typing import Any
 
+from dbcore.migration.errors import MigrationError
 from dbcore.migration.rate import Rate
 from dbcore.wire import Completion, Pipeline, Wire
 from dbcore.wire.client import backoff
 
 Handler = Callable[[Completion], None]
+MAX_BYTES = 32_000_000  # of writes queued and in flight: memory stays flat with large rows too
+MAX_ATTEMPTS = 200  # of one request's items, each up to 5 seconds after the last
 _TICK = 0.25  # seconds at most between two looks at the lease and the stop flag
 
 
@@ -27,6 +29,7 @@ class Flow:
     ) -> None:
         self.rate = rate
         self._tick = tick
+        self._bytes = 0  # of bodies queued or in flight
         self._queue: collections.deque[tuple[str, str, bytes, Handler, float]] = collections.deque()
         self._pipeline = Pipeline(wire, width, on_throttle=rate.throttled)
 
@@ -39,28 +42,38 @@ class Flow:
         self, operation: str, table: str, body: bytes, handler: Handler, delay: float = 0.0
     ) -> None:
         """Send when there is room; for handlers, which may not wait."""
+        self._bytes += len(body)
         self._queue.append((operation, table, body, handler, delay))
 
     def submit(self, operation: str, table: str, body: bytes, handler: Handler) -> None:
         """Send, waiting until everything queued is on its way."""
-        self._queue.append((operation, table, body, handler, 0.0))
+        self.enqueue(operation, table, body, handler)
         self.pump()
         while self._queue:
             self.pump(_TICK)
 
-    def write(self, operation: str, table: str, body: bytes, handler: Handler) -> None:
-        """Send a write, no sooner than the rate allows."""
-        pause = self.rate.wait_for(self.rate.estimate(len(body)))
+    def write(
+        self, operation: str, table: str, body: bytes, handler: Handler, units: float
+    ) -> None:
+        """Send a write of about so many units, no sooner than the rate allows."""
+        pause = self.rate.wait_for(units)
         until = time.monotonic() + pause
         # An answer that comes in ends a step early, but not the pause.
         while (left := until - time.monotonic()) > 0:
             self.pump(min(left, _TICK), until_timeout=True)
+        while self._bytes > MAX_BYTES and self.busy:
+            self.pump(_TICK)
         self.submit(operation, table, body, handler)
 
     def retry(
         self, attempt: int, operation: str, table: str, body: bytes, handler: Handler
     ) -> None:
-        """Send again what DynamoDB left unprocessed, after a while."""
+        """Send again what DynamoDB left undone, after a while."""
+        if attempt > MAX_ATTEMPTS:
+            raise MigrationError(
+                f"{table} did not take a write in {attempt} attempts: is its capacity far too "
+                "small, or does something else write the same items all the time?"
+            )
         self.rate.throttled()
         self.enqueue(operation, table, body, handler, backoff(attempt))
 
@@ -72,7 +85,9 @@ class Flow:
             time.sleep(timeout)
             return
         for completion in self._pipeline.gather(timeout):
-            completion.tag(completion)
+            size, handler = completion.tag
+            self._bytes -= size
+            handler(completion)
         self._send()
 
     def drain(self) -> None:
@@ -87,11 +102,4 @@ class Flow:
     def _send(self) -> None:
         while self._queue and self._pipeline.has_room:
             operation, table, body, handler, delay = self._queue.popleft()
-            self._pipeline.submit(operation, table, body, handler, delay=delay)
-
-
-def units_of(capacity: Any) -> float:
-    """The capacity units of a ConsumedCapacity, one or several."""
-    if isinstance(capacity, list):
-        return sum(units_of(each) for each in capacity)
-    return float(capacity["CapacityUnits"]) if capacity else 0.0
+            self._pipeline.submit(operation, table, body, (len(body), handler), delay=delay)

@@ -14,7 +14,7 @@ from dbcore.migration.options import MigrationOptions
 from dbcore.migration.report import EXIT_COMPLETE, EXIT_DEAD_LETTERS, Report
 from dbcore.migration.run import LEASE_NAME, migrate
 from dbcore.migration.sources import open_source
-from dbcore.models import MigrationRun
+from dbcore.models import Checkpoint, MigrationRun
 from dbcore.wire import get_wire
 
 logger = logging.getLogger(__name__)
@@ -42,11 +42,33 @@ def migrate_once(database: str = "default") -> Report | None:
 
 
 def _is_done(database: str) -> bool:
+    """Whether every table of the database has been copied whole to the tables that are there now,
+    and verified."""
     source = open_source(None, database)
     source.close()
-    return MigrationRun.objects.filter(
-        source=source.name, target=target.target_name(), status__in=_DONE
-    ).exists()
+    wire = get_wire()
+    done = MigrationRun.objects.filter(
+        source=source.name,
+        target=target.target_name(),
+        status__in=_DONE,
+        options__tables=[],
+        options__verify=True,
+        options__verify_only=False,
+        options__skip_expired=False,
+    )
+    if not done.exists():
+        return False
+    for plan in source.plans:
+        whole = Checkpoint.objects.filter(
+            source=source.name,
+            target=target.target_name(),
+            source_table=plan.source_table,
+            complete=True,
+            skip_expired=False,
+        ).first()
+        if whole is None or whole.table_id != target.table_id(wire, plan.layout):
+            return False
+    return True
 
 
 def _wait_for_other(until: float) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from django.db import models
 
 from dbcore.items import ItemLayout, layout_of
+from dbcore.migration.readings import UndecodableText
 
 _SHOWN = 1000  # characters of a key that people see: it may be what is wrong with the row
 
@@ -83,15 +84,35 @@ class TablePlan:
         parts = [row[self.at[name]] for name in self.key_columns]
         if not parts or any(part is None for part in parts):
             return f"row {row[0]}"
-        return _printable("/".join(str(part) for part in parts))
+        return "/".join(map(printable, parts))
+
+    def label(self, field: str) -> str:
+        """What a field is called in the source: its column, where it has one."""
+        source = self.fields.get(field)
+        return source if isinstance(source, str) else field
 
     def raw(self, row: Row) -> dict[str, Any]:
         """The row's stored values by column."""
         return dict(zip(self.columns, row[1:], strict=True))
 
 
-def _printable(key: str) -> str:
-    return key.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")[:_SHOWN]
+def printable(value: Any) -> str:
+    """A stored value as a line of text may show it."""
+    if isinstance(value, bytes):
+        return f"x'{value.hex()}'"[:_SHOWN]  # as SQL writes a BLOB
+    if isinstance(value, UndecodableText):
+        text = value.raw.decode("utf-8", "backslashreplace")
+    else:
+        text = str(value).encode("utf-8", "backslashreplace").decode()
+    return text.replace("\0", "\\0")[:_SHOWN]
+
+
+def wanted_columns(legacy: LegacyTable) -> set[str]:
+    """The columns that a table's fields are made of."""
+    fields = legacy.fields or {
+        column.name: column.name for column in layout_of(legacy.model).columns
+    }
+    return {name for source in fields.values() for name in columns_of(source)}
 
 
 def plan_table(
@@ -111,11 +132,7 @@ def plan_table(
         used += [column for column in needs if complete and column not in used]
     shown = [column for column in key_columns if column in present]
     used += [column for column in shown if column not in used]
-    extra = tuple(
-        column
-        for column in present
-        if column not in used and column != _record_key_column(legacy.model)
-    )
+    extra = tuple(column for column in present if column not in used)
     # Unknown columns are read too, so that a dead letter has the whole row.
     return TablePlan(
         source_table=legacy.name,
@@ -133,10 +150,6 @@ def columns_of(source: FieldSource) -> tuple[str, ...]:
     if isinstance(source, Computed):
         return source.columns
     return () if isinstance(source, Constant) else (source,)
-
-
-def _record_key_column(model: type[models.Model]) -> str:
-    return str(model._meta.pk.column)
 
 
 def _locate_by_fields(

@@ -1,8 +1,8 @@
 """What writing costs on demand, in dollars a million write request units, by region.
 
-On-demand mode, standard table class. us-east-1 is as published after the price cut of November 2024;
-the other regions are half of their price before it, as that cut was announced. Prices change and
-these have not been read from an invoice: DYNAMODB_WRITE_PRICE overrides the table.
+On-demand mode, standard table class. us-east-1 is as published after the price cut of November
+2024; the other regions are half of their price before it, as that cut was announced. Prices change
+and these have not been read from an invoice: DYNAMODB_WRITE_PRICE overrides the table.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import time
 from typing import Protocol
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -77,7 +78,7 @@ class Bars:
 
     def stage(self, text: str) -> None:
         self._stop()
-        self._console.print(f"[bold]{text}[/bold]")
+        self._console.print(text, style="bold", markup=False)
         self._progress = Progress(
             TextColumn("  {task.description:<20}"),
             BarColumn(bar_width=28),
@@ -92,7 +93,9 @@ class Bars:
 
     def begin(self, table: str, total: int, done: int = 0) -> None:
         if self._progress is not None:
-            self._task = self._progress.add_task(table, total=total, completed=done, letters="")
+            self._task = self._progress.add_task(
+                escape(table), total=total, completed=done, letters=""
+            )
 
     def advance(self, rows: int) -> None:
         if self._progress is not None and self._task is not None:

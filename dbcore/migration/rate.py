@@ -7,6 +7,8 @@ part of what was being taken; from there it grows again until the next one.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 CUT = 0.7  # of the observed rate, at a throttled answer
 GROWTH = 1.08  # a second without throttling
@@ -16,7 +18,10 @@ _FORGET = 60.0  # seconds without throttling after which nothing is held back an
 
 
 class Rate:
-    """A token bucket of write units (1 KB each) whose rate adapts. Times are monotonic seconds."""
+    """A token bucket of write units (1 KB each) whose rate adapts. Times are monotonic seconds.
+
+    Units are charged by estimate before a request is sent and by ConsumedCapacity afterwards.
+    """
 
     def __init__(self, limit: float | None = None, *, now: float | None = None) -> None:
         started = time.monotonic() if now is None else now
@@ -28,7 +33,6 @@ class Rate:
         self._window_started = started
         self._window_units = 0.0
         self._observed = 0.0
-        self._units_a_byte = 1.3 / 1024
         self.throttles = 0
 
     @property
@@ -38,14 +42,10 @@ class Rate:
             return self.limit if self._adapted is None else self._adapted
         return min(self.limit, self._adapted)
 
-    def estimate(self, body_bytes: int) -> float:
-        """The write units that a request of this size is likely to take."""
-        return max(1.0, body_bytes * self._units_a_byte)
-
-    def learn(self, body_bytes: int, units: float) -> None:
-        """What a request really took."""
-        if body_bytes and units:
-            self._units_a_byte += 0.1 * (units / body_bytes - self._units_a_byte)
+    def settle(self, estimated: float, actual: float) -> None:
+        """Charge the difference between what a request was thought to take and what it took."""
+        self._tokens -= actual - estimated
+        self._window_units += actual - estimated
 
     def wait_for(self, units: float, *, now: float | None = None) -> float:
         """Take `units`, and say how many seconds to wait before sending them."""
@@ -86,3 +86,31 @@ class Rate:
             return
         self._adapted *= GROWTH ** (now - self._grown)
         self._grown = now
+
+
+class UnitModel:
+    """What writes to one table take, in write units: a guess from its indexes at first, then what
+    DynamoDB has said of earlier ones."""
+
+    def __init__(self, indexes: int, *, transactional: bool = False) -> None:
+        self._factor = (1 + indexes) * (2 if transactional else 1)
+        self._units_a_byte = self._factor / 1024
+
+    def estimate(self, items: int, size: int) -> float:
+        """The units of a request with so many items and bytes."""
+        return max(float(items), size * self._units_a_byte, items * self._factor * 0.5)
+
+    def settle(self, rate: Rate, answer: Mapping[str, Any], estimated: float, size: int) -> None:
+        """Charge what a request took, and learn from it, where DynamoDB says so."""
+        actual = units_of(answer.get("ConsumedCapacity"))
+        if actual:
+            rate.settle(estimated, actual)
+            if size:
+                self._units_a_byte += 0.2 * (actual / size - self._units_a_byte)
+
+
+def units_of(capacity: Any) -> float:
+    """The capacity units of a ConsumedCapacity, one or several."""
+    if isinstance(capacity, list):
+        return sum(units_of(each) for each in capacity)
+    return float(capacity["CapacityUnits"]) if capacity else 0.0

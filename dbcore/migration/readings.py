@@ -24,10 +24,12 @@ Reading = Callable[[Any], Any]
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)([T ])(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?"
-    r"(?:(Z)|([+-])(\d\d):?(\d\d))?",
+    r"(?:(Z)|([+-])(\d\d)(?::?(\d\d))?)?",
     re.ASCII,
 )
 _INTEGER = re.compile(r"-?\d+", re.ASCII)
+# SQLite makes the second form of a double that is bound to a TEXT column.
+_MILLISECONDS = re.compile(r"(-?\d{1,18})(?:\.0+)?", re.ASCII)
 # Plainer than what float() and Decimal() take: no spaces, no underscores, no "nan".
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _WIDE = Context(prec=400)
@@ -122,8 +124,9 @@ def read_time(value: Any) -> dt.datetime:
             found = _TIME.fullmatch(value)
             if found:
                 return _time_of_parts(*found.groups())
-            if len(value) < 20 and _INTEGER.fullmatch(value):
-                return _time_of_milliseconds(int(value))
+            milliseconds = _MILLISECONDS.fullmatch(value)
+            if milliseconds:
+                return _time_of_milliseconds(int(milliseconds[1]))
         elif isinstance(value, int) and not isinstance(value, bool):
             return _time_of_milliseconds(value)
         elif isinstance(value, float):

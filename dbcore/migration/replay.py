@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import uuid
 from collections.abc import Iterable
@@ -18,7 +19,7 @@ from dbcore.migration.errors import MigrationError
 from dbcore.migration.flow import Flow
 from dbcore.migration.ledger import Ledger, Tally
 from dbcore.migration.options import DEFAULT_CONCURRENCY
-from dbcore.migration.plan import Row, TablePlan
+from dbcore.migration.plan import TablePlan
 from dbcore.migration.rate import Rate
 from dbcore.migration.run import LEASE_NAME
 from dbcore.migration.sources import Source, open_source
@@ -28,11 +29,13 @@ from dbcore.wire import get_wire
 
 @dataclass(slots=True)
 class Replay:
-    """What became of dead letters. `gone`: the source has no such row any more."""
+    """What became of dead letters. `gone`: the source has no such row any more; `newer`: DynamoDB
+    has an item that was changed after the row, which was left."""
 
     tried: int = 0
     written: int = 0
     unchanged: int = 0
+    newer: int = 0
     gone: int = 0
     still_dead: int = 0
 
@@ -85,35 +88,33 @@ def _replay_table(
     flow: Flow,
     found: Replay,
 ) -> None:
+    run_id = letters.order_by("id").values_list("run_id", flat=True).first()
+    names = {"source": source.name, "target": target.target_name()}
+    box = DeadLetterBox(plan, copy_pass=str(uuid.uuid4()), run_id=run_id, **names)
+    ledger = Ledger(Tally(), None, box)
+    copy = TableCopy(source, plan, flow, ledger, CopyOptions(now=timezone.now()))
     for letter in letters.order_by("id").iterator(chunk_size=50):
         found.tried += 1
         row = source.at(plan, json.loads(letter.row_ref))
         if row is None:
             found.gone += 1
-            _resolve(letter)
-            continue
-        tally = _copy_row(source, plan, row, letter, flow)
-        found.written += tally.written
-        found.unchanged += tally.unchanged
-        if tally.dead_lettered:
-            found.still_dead += 1  # the letter has today's row and reason
         else:
-            _resolve(letter)
-
-
-def _copy_row(source: Source, plan: TablePlan, row: Row, letter: DeadLetter, flow: Flow) -> Tally:
-    box = DeadLetterBox(
-        plan,
-        source=letter.source,
-        target=letter.target,
-        copy_pass=letter.copy_pass,
-        run_id=letter.run_id,
-    )
-    ledger = Ledger(Tally(), None, box)
-    options = CopyOptions(now=timezone.now())
-    TableCopy(source, plan, flow, ledger, options).copy_rows([row])
+            before = dataclasses.replace(ledger.tally)
+            copy.copy_rows([row])
+            if _count(found, before, ledger.tally):
+                continue  # the letter has today's row and reason
+        _resolve(letter)
     ledger.save()
-    return ledger.tally
+
+
+def _count(found: Replay, before: Tally, after: Tally) -> bool:
+    """Count what became of one row; whether it is still a dead letter."""
+    found.written += after.written - before.written
+    found.unchanged += after.unchanged - before.unchanged
+    found.newer += after.skipped - before.skipped
+    dead = after.dead_lettered - before.dead_lettered
+    found.still_dead += dead
+    return bool(dead)
 
 
 def _resolve(letter: DeadLetter) -> None:

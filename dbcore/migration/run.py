@@ -100,7 +100,8 @@ class Migration:
                 DryRun(source, self.options, self.report, self.watch, self._tick).run(plans)
                 return
             bookkeeping.make_ready()
-            target.make_ready({plan.layout for plan in plans})
+            layouts = {plan.layout for plan in plans}
+            target.make_ready(layouts, make=self.options.writes)
             if not self.options.writes:
                 self._check(source, plans)
                 return
@@ -170,6 +171,10 @@ class Migration:
                 signal.signal(number, handler)
 
     def _begin_record(self) -> None:
+        # Whoever holds the lease is alone: what still counts as running was killed.
+        MigrationRun.objects.filter(
+            target=self.report.target, status=MigrationRun.Status.RUNNING
+        ).update(status=MigrationRun.Status.INTERRUPTED, error="killed", finished_at=timezone.now())
         self._record = MigrationRun.objects.create(
             id=self.run_id,
             source=self._source_name,

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from dbcore.attributes import Item
@@ -31,16 +32,16 @@ def print_report(report: Report, out: Any) -> None:
     _findings(console, report)
     _estimate(console, report)
     for name in report.unknown:
-        console.print(f"  left alone, not known here: {name}")
+        console.print(f"  left alone, not known here: {name}", markup=False)
     for note in report.notes:
-        console.print(f"  note: {note}")
+        console.print(f"  note: {note}", markup=False)
     _verdict(console, report)
 
 
 def _heading(console: Console, report: Report) -> None:
     kind = "Dry run of a migration" if report.dry_run else "Migration"
     console.print(f"[bold]{kind}[/bold] {report.run}")
-    console.print(f"  from {report.source}\n    to {report.target}")
+    console.print(f"  from {report.source}\n    to {report.target}", markup=False)
     if report.resumed:
         console.print("  resumed from its checkpoint")
 
@@ -63,7 +64,8 @@ def _table(report: Report) -> Table:
         arrow = "" if line.source == line.table else f" → {line.table}"
         cells = [_count(name, getattr(line.tally, name)) for name in counted]
         found = _found(functools.partial(getattr, line.tally), report.verified)
-        table.add_row(line.source + arrow, *cells, found)
+        expired = f", {line.expired:,} expired since" if line.expired else ""
+        table.add_row(escape(line.source + arrow), *cells, found + expired)
     return table
 
 

@@ -64,8 +64,9 @@ class RowCheck:
     """Compares every good row of one source table with its item.
 
     `repair` is called with the rows that are missing or different, page by page. `present` counts
-    the rows that have an item, `dead_rows` those that cannot have one, `expired` those whose item
-    DynamoDB may have deleted, `skipped` those that are left out on request.
+    the rows that have an item, `guards` their unique values that are guarded, `dead_rows` the rows
+    that cannot have an item, `expired` those whose item DynamoDB has deleted since it was copied
+    (only where `expiry_is_carried_out`), `skipped` those that are left out on request.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class RowCheck:
         *,
         now: dt.datetime,
         skip_expired: bool = False,
+        expiry_is_carried_out: bool = False,
         dead: Callable[[Row, str], None] = lambda row, reason: None,
         repair: Callable[[list[Expected]], None] | None = None,
         progress: Callable[[int], None] = lambda rows: None,
@@ -88,9 +90,10 @@ class RowCheck:
         self.tally = tally
         self.findings = findings
         self.encoder = RowEncoder(plan, source)
-        self.rows = self.present = self.dead_rows = self.expired = self.skipped = 0
+        self.rows = self.present = self.guards = self.dead_rows = self.expired = self.skipped = 0
         self._now = now
         self._skip_expired = skip_expired
+        self._expiry = expiry_is_carried_out
         self._dead = dead
         self._repair = repair
         self._progress = progress
@@ -104,6 +107,9 @@ class RowCheck:
                 found = self._expected(page[start : start + size])
                 if found:
                     self._reader.read(found, self._compare)
+                if self._repair is not None and self.plan.layout.unique:
+                    # In order: of two rows with one value, the earlier takes it.
+                    self.flow.drain()
             self.rows += len(page)
             self._progress(len(page))
         self.flow.drain()
@@ -137,6 +143,9 @@ class RowCheck:
                 self._found("missing", each)
                 continue
             self.present += 1
+            self.guards += len(each.guards) - len(each.lost_guards)
+            if self._is_dead(each):
+                continue
             names = differing_attributes(each.item, each.actual)
             names += [f"unique {guard.field.name}" for guard in each.lost_guards]
             if names:
@@ -147,17 +156,25 @@ class RowCheck:
             self._repair(bad)
 
     def _is_absent_rightly(self, each: Expected) -> bool:
-        """Whether a row has no item for a good reason: a unique value that another record has (it
-        is a dead letter), or an expiry that DynamoDB has carried out."""
-        taken = [guard for guard in each.lost_guards if guard.key in each.owners]
-        if taken:
-            self.dead_rows += 1
-            self._dead(each.row, taken_reason(self.plan.layout, taken[0]))
+        """Whether a row has no item for a good reason: it is a dead letter, or it has expired."""
+        if self._is_dead(each):
             return True
-        if self._has_expired(each.values):
+        if self._expiry and self._has_expired(each.values):
             self.expired += 1
             return True
         return False
+
+    def _is_dead(self, each: Expected) -> bool:
+        """Whether a row is a dead letter because another record has a unique value of its. The
+        item of an earlier form of the row may be there."""
+        taken = [guard for guard in each.lost_guards if guard.key in each.owners]
+        if not taken or self._repair is not None:  # a repair finds out what can be had
+            return False
+        if each.actual is not None and not differing_attributes(each.item, each.actual):
+            return False  # the item is as its row says, but another record has its guard: a fault
+        self.dead_rows += 1
+        self._dead(each.row, taken_reason(self.plan.layout, taken[0]))
+        return True
 
     def _found(self, kind: str, each: Expected, names: tuple[str, ...] = ()) -> None:
         key = self.plan.layout.key_of_item(each.item)

@@ -6,8 +6,9 @@ that another record has makes the row a dead letter.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +18,11 @@ from dbcore.attributes import Item, item_bytes
 from dbcore.guards import Guard
 from dbcore.items import ItemLayout
 from dbcore.migration.errors import MigrationError
-from dbcore.migration.flow import Flow, units_of
+from dbcore.migration.flow import Flow
 from dbcore.migration.ledger import Batch, Ledger
 from dbcore.migration.plan import Row
+from dbcore.migration.rate import UnitModel
+from dbcore.schema import index_count
 from dbcore.wire import Completion
 from dbcore.wire.answers import error_code
 
@@ -53,6 +56,7 @@ class BatchWriter:
         self._table = layout.table_name
         self._head = f'{{"RequestItems":{{"{self._table}":['
         self._tail = ']},"ReturnConsumedCapacity":"TOTAL"}'
+        self._units = UnitModel(index_count(layout))
 
     def put(self, batch: Batch, rows: Sequence[Row], texts: Sequence[str]) -> None:
         """Put these rows' items, in as few requests as fit."""
@@ -65,8 +69,9 @@ class BatchWriter:
 
     def _put(self, batch: Batch, rows: Sequence[Row], texts: Sequence[str]) -> None:
         body = self._body(texts)
-        handler = functools.partial(self._answered, batch, rows, texts, len(body), 0)
-        self._flow.write("BatchWriteItem", self._table, body, handler)
+        units = self._units.estimate(len(rows), len(body))
+        handler = functools.partial(self._answered, batch, rows, texts, units, 0)
+        self._flow.write("BatchWriteItem", self._table, body, handler, units)
 
     def _body(self, texts: Sequence[str]) -> bytes:
         return (self._head + ",".join(texts) + self._tail).encode()
@@ -76,16 +81,14 @@ class BatchWriter:
         batch: Batch,
         rows: Sequence[Row],
         texts: Sequence[str],
-        size: int,
+        units: float,
         attempt: int,
         completion: Completion,
     ) -> None:
         if completion.result is None:
             self._failed(batch, rows, texts, completion.error)
             return
-        capacity = completion.result.get("ConsumedCapacity")
-        if capacity:
-            self._flow.rate.learn(size, units_of(capacity))
+        self._units.settle(self._flow.rate, completion.result, units, sum(map(len, texts)))
         left = completion.result.get("UnprocessedItems")
         if not left:
             self._ledger.written(batch, len(rows))
@@ -106,7 +109,7 @@ class BatchWriter:
 
     def _again(self, batch: Batch, rows: Sequence[Row], texts: Sequence[str], attempt: int) -> None:
         body = self._body(texts)
-        handler = functools.partial(self._answered, batch, rows, texts, len(body), attempt)
+        handler = functools.partial(self._answered, batch, rows, texts, 0.0, attempt)
         self._flow.retry(attempt, "BatchWriteItem", self._table, body, handler)
 
     def _failed(
@@ -120,7 +123,7 @@ class BatchWriter:
         # One bad item makes DynamoDB refuse all 25: find it.
         for row, text in zip(rows, texts, strict=True):
             body = self._body([text])
-            handler = functools.partial(self._answered, batch, [row], [text], len(body), 0)
+            handler = functools.partial(self._answered, batch, [row], [text], 0.0, 0)
             self._flow.enqueue("BatchWriteItem", self._table, body, handler)
 
 
@@ -135,6 +138,11 @@ def _parts(texts: Sequence[str]) -> list[tuple[int, int]]:
             size = 0
         size += length
     return list(zip(cuts, [*cuts[1:], len(texts)], strict=True))
+
+
+def _failed(guards: Sequence[Guard], codes: Sequence[str]) -> list[Guard]:
+    """The guards whose condition did not hold."""
+    return [guard for guard, code in zip(guards, codes, strict=False) if code == _TAKEN]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +166,21 @@ class GuardedWriter:
     is waited for before the next row that has it is sent.
     """
 
-    def __init__(self, flow: Flow, layout: ItemLayout, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        flow: Flow,
+        layout: ItemLayout,
+        ledger: Ledger,
+        release: Callable[[Guard], bool],
+    ) -> None:
         self._flow = flow
         self._layout = layout
         self._ledger = ledger
+        self._release = release
         self._table = layout.table_name
         self._flying: set[str] = set()
+        self._released: set[str] = set()
+        self._units = UnitModel(index_count(layout), transactional=True)
 
     def put(self, batch: Batch, puts: Sequence[GuardedPut]) -> None:
         """Put these rows' items and guards."""
@@ -190,8 +207,9 @@ class GuardedWriter:
         keys = {guard.key for put in puts for guard in (*put.guards, *put.stale)}
         self._flying |= keys
         body = self._body(puts)
-        handler = functools.partial(self._answered, batch, puts, 0)
-        self._flow.write("TransactWriteItems", self._table, body, handler)
+        units = self._units.estimate(sum(put.actions for put in puts), len(body))
+        handler = functools.partial(self._answered, batch, puts, units, 0)
+        self._flow.write("TransactWriteItems", self._table, body, handler, units)
 
     def _body(self, puts: list[GuardedPut]) -> bytes:
         actions: list[dict[str, Any]] = []
@@ -202,9 +220,16 @@ class GuardedWriter:
         return orjson.dumps({"TransactItems": actions, "ReturnConsumedCapacity": "TOTAL"})
 
     def _answered(
-        self, batch: Batch, puts: list[GuardedPut], attempt: int, completion: Completion
+        self,
+        batch: Batch,
+        puts: list[GuardedPut],
+        units: float,
+        attempt: int,
+        completion: Completion,
     ) -> None:
         if completion.result is not None:
+            size = len(self._body(puts)) if self._flow.rate.limit else 0
+            self._units.settle(self._flow.rate, completion.result, units, size)
             self._forget(puts)
             self._ledger.written(batch, len(puts))
             return
@@ -225,30 +250,43 @@ class GuardedWriter:
     def _cancelled(self, batch: Batch, puts: list[GuardedPut], attempt: int, error: Any) -> None:
         """Tell the rows whose value is taken from those that only shared their transaction."""
         reasons = iter(error.response.get("CancellationReasons", []))
+        mended: list[GuardedPut] = []
         others: list[GuardedPut] = []
         for put in puts:
             codes = [str((next(reasons, None) or {}).get("Code")) for _ in range(put.actions)]
-            taken = [
-                guard for guard, code in zip(put.guards, codes[1:], strict=False) if code == _TAKEN
-            ]
-            if taken:
-                self._dead(batch, put, taken_reason(self._layout, taken[0]))
-            elif "ValidationError" in codes:
+            taken = _failed(put.guards, codes[1:])
+            lost = _failed(put.stale, codes[1 + len(put.guards) :])
+            if "ValidationError" in codes:
                 self._dead(batch, put, f"DynamoDB refuses it: {error}")
+            elif taken and not all(self._may_take(guard) for guard in taken):
+                self._dead(batch, put, taken_reason(self._layout, taken[0]))
+            elif lost:
+                # Another record has that value already: there is nothing to give up.
+                stale = [guard for guard in put.stale if guard not in lost]
+                mended.append(dataclasses.replace(put, stale=stale))
             else:
-                others.append(put)
-        if others and len(others) < len(puts):
-            # Nothing was wrong with them: no reason to wait, or to write slower.
-            self._send(batch, others)
+                (mended if taken else others).append(put)
+        if mended or len(others) < len(puts):
+            # What was wrong is mended: no reason to wait, or to write slower.
+            self._send(batch, [*mended, *others])
         elif others:
             self._again(batch, others, attempt + 1)
 
+    def _may_take(self, guard: Guard) -> bool:
+        """Whether a value that was taken is free now: once for each value, so that two rows that
+        claim it cannot take it from each other for ever."""
+        if guard.key in self._released or not self._release(guard):
+            return False
+        self._released.add(guard.key)
+        return True
+
     def _send(self, batch: Batch, puts: list[GuardedPut]) -> None:
-        handler = functools.partial(self._answered, batch, puts, 0)
-        self._flow.enqueue("TransactWriteItems", self._table, self._body(puts), handler)
+        if puts:
+            handler = functools.partial(self._answered, batch, puts, 0.0, 0)
+            self._flow.enqueue("TransactWriteItems", self._table, self._body(puts), handler)
 
     def _again(self, batch: Batch, puts: list[GuardedPut], attempt: int) -> None:
-        handler = functools.partial(self._answered, batch, puts, attempt)
+        handler = functools.partial(self._answered, batch, puts, 0.0, attempt)
         self._flow.retry(attempt, "TransactWriteItems", self._table, self._body(puts), handler)
 
     def _dead(self, batch: Batch, put: GuardedPut, reason: str) -> None:

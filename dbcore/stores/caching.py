@@ -7,8 +7,9 @@ How stale an answer can be: every write through this class voids the record in t
 cache that all processes share (Redis) a read sees every write that ended before it. The default
 cache is each process's own: another process's write, and any write that goes around the stores
 (the admin, `manage.py shell`), is seen after at most `APP_CACHE_TTL` seconds. The same holds for
-the others while a shared cache is out of one writer's reach. `get_by_unique` and `query` are never
-cached: an answer to them is voided by writes to other records.
+the others while a shared cache is out of one writer's reach. Of `get_by_unique` the cache keeps who
+has a value, for the fields that `DBCORE_CACHED_LOOKUPS` names, and then asks that record whether it
+is still so; of `query` it keeps nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from django.db import connections, models, transaction
 
 from dbcore.attributes import Item
 from dbcore.errors import InvalidValue
-from dbcore.items import ItemLayout, layout_of
+from dbcore.items import layout_of
 from dbcore.stores import validation
 from dbcore.stores.counters import CacheCounters
 from dbcore.stores.dynamo.queries import has_expired
@@ -31,7 +32,7 @@ from dbcore.stores.errors import InvalidRecord, StoreUnavailable
 from dbcore.stores.flights import Flights
 from dbcore.stores.interface import Add, Key, Position, Query, Record, Store, Write
 from dbcore.stores.orm import OrmStore
-from dbcore.stores.record_cache import Look, Place, RecordCache, place_of
+from dbcore.stores.record_cache import Look, Place, RecordCache, hint_of, place_of
 
 PATIENCE = 0.5  # seconds to wait for another's load before loading oneself
 
@@ -68,7 +69,7 @@ class CachingStore:
         look = self._records.look(place)
         if look.item is not None:
             self.counters.hit()
-            return _record(layout, look.item, live_at)
+            return _record(model, look.item, live_at)
         if look.generation is None:
             self.counters.bypass()
             return self.inner.get(model, key, live_at=live_at, consistent=consistent)
@@ -89,7 +90,7 @@ class CachingStore:
             try:
                 look = self._records.look(place)  # another may have just loaded it
                 if look.item is not None:
-                    return _record(layout_of(model), look.item, live_at)
+                    return _record(model, look.item, live_at)
                 return self._fill(model, key, place, look, live_at)
             finally:
                 if locked:
@@ -116,7 +117,28 @@ class CachingStore:
     def get_by_unique(
         self, model: type[Record], field: str, value: str, *, consistent: bool = True
     ) -> Record | None:
-        return self.inner.get_by_unique(model, field, value, consistent=consistent)
+        if f"{model._meta.label}.{field}" not in settings.DBCORE_CACHED_LOOKUPS:
+            return self.inner.get_by_unique(model, field, value, consistent=consistent)
+        layout = layout_of(model)
+        unique = next(each for each in layout.unique if each.name == field)
+        validation.check_fields(layout, {field: value}, [field])
+        hint = hint_of(self.name, layout, unique, value)
+        key = self._records.hinted(hint)
+        # Who has the value by its own record has it: a hint may be old, and does no harm.
+        record = None if key is None else self._get_at(model, key, consistent)
+        held = None if record is None else getattr(record, field)
+        if held is not None and unique.folded(held) == unique.folded(value):
+            return record
+        found = self.inner.get_by_unique(model, field, value, consistent=consistent)
+        if found is not None:
+            self._records.hint(hint, layout.key_of(_of(found)[1]))
+        return found
+
+    def _get_at(self, model: type[Record], key: Item, consistent: bool) -> Record | None:
+        """The record with the key that a hint gives."""
+        columns = layout_of(model).key
+        values = {each.name: each.codec.from_attribute(key[each.attribute]) for each in columns}
+        return self.get(model, values, consistent=consistent)
 
     def add(self, record: Record) -> Record:
         with self._changing([_of(record)]):
@@ -212,8 +234,10 @@ def _of(record: models.Model) -> tuple[type[models.Model], dict[str, Any]]:
     return model, {name: getattr(record, name) for name in layout_of(model).table.key_fields}
 
 
-def _record(layout: ItemLayout, item: Item, live_at: dt.datetime | None) -> Any:
+def _record(model: type[Record], item: Item, live_at: dt.datetime | None) -> Record | None:
     """The record of a cached item; None when it has expired since."""
+    layout = layout_of(model)
     if live_at is not None and has_expired(item, live_at.timestamp()):
         return None
-    return validation.record_from(layout, layout.from_item(item))
+    found: Record = validation.record_from(layout, layout.from_item(item))
+    return found

@@ -135,4 +135,8 @@ class Store(Protocol):
         """A page of records, and where it ended when there are more."""
 
     def transact(self, writes: Sequence[Write]) -> None:
-        """All of these writes or none; the error is the first write's that could not be done."""
+        """All of these writes or none, of different records.
+
+        What is invalid in any of them is refused before anything else; otherwise the error is the
+        first write's that could not be done.
+        """

@@ -21,7 +21,7 @@ from django.conf import settings
 from django.core.cache import BaseCache, caches
 
 from dbcore.attributes import Item
-from dbcore.items import ItemLayout
+from dbcore.items import ItemLayout, UniqueField
 from dbcore.stores.health import Health
 from dbcore.stores.interface import Key
 
@@ -66,12 +66,23 @@ def _hash_key(secret: str) -> bytes:
     return hashlib.sha256(f"dbcore.stores.record_cache:{secret}".encode()).digest()
 
 
+def _digest(*parts: Any) -> str:
+    # With a secret: a key may be a person's, and could be guessed from a plain hash.
+    secret = _hash_key(settings.SECRET_KEY)
+    return hashlib.blake2b(orjson.dumps(parts), key=secret, digest_size=20).hexdigest()
+
+
 def place_of(store: str, layout: ItemLayout, key: Key) -> Place:
-    """Where a record of a store is kept. Its key is hashed with a secret: it may be a person's."""
-    text = orjson.dumps([store, layout.table_name, _shape(layout), layout.key_of(key)])
-    digest = hashlib.blake2b(text, key=_hash_key(settings.SECRET_KEY), digest_size=20).hexdigest()
+    """Where a record of a store is kept."""
+    digest = _digest(store, layout.table_name, _shape(layout), layout.key_of(key))
     name = f"record{VERSION}:{digest}"
     return Place(name, f"{name}:generation", f"{name}:lock")
+
+
+def hint_of(store: str, layout: ItemLayout, unique: UniqueField, value: str) -> str:
+    """Where the key of the record that has a unique value is kept."""
+    digest = _digest(store, layout.table_name, unique.name, unique.folded(value))
+    return f"unique{VERSION}:{digest}"
 
 
 def _new_generation() -> bytes:
@@ -125,6 +136,15 @@ class RecordCache:
         entry = generation + orjson.dumps(item)
         self._ask(lambda cache: cache.set(place.entry, entry, settings.APP_CACHE_TTL), None)
 
+    def hinted(self, hint: str) -> Item | None:
+        """The key that was last seen to have a unique value. It may have it no more."""
+        found = self._ask(lambda cache: cache.get(hint), None)
+        return None if found is None else _item(found)
+
+    def hint(self, hint: str, key: Item) -> None:
+        """Remember which key has a unique value."""
+        self._ask(lambda cache: cache.set(hint, orjson.dumps(key), settings.APP_CACHE_TTL), None)
+
     def lock(self, place: Place) -> bool:
         """Be the one process that loads the record. True also where there is nobody to ask."""
         return self._ask(lambda cache: cache.add(place.lock, b"1", LOCK_SECONDS), True)
@@ -150,13 +170,7 @@ class RecordCache:
         self._put(generations, self._lasting)
 
     def _put(self, generations: dict[Place, bytes], seconds: int) -> None:
-        def put(cache: BaseCache) -> bool:
-            texts = {place.generation: value for place, value in generations.items()}
-            refused = cache.set_many(texts, seconds)
-            cache.delete_many([place.entry for place in generations])
-            return not refused
-
-        if not self._ask(put, False):
+        if not self._ask(lambda cache: _set(cache, generations, seconds), False):
             self._owe(generations)
 
     def _owe(self, places: Iterable[Place]) -> None:
@@ -172,12 +186,7 @@ class RecordCache:
         owed = dict(self._debts)
         now = self._clock()
         due = {place: _new_generation() for place, until in owed.items() if until > now}
-        if due and not self._ask(
-            lambda cache: not cache.set_many(
-                {place.generation: value for place, value in due.items()}, self._lasting
-            ),
-            False,
-        ):
+        if due and not self._ask(lambda cache: _set(cache, due, self._lasting), False):
             return False
         for place, until in owed.items():
             if self._debts.get(place) == until:
@@ -197,6 +206,15 @@ class RecordCache:
         if self._health.answered():
             logger.info("the cache is back")
         return answer
+
+
+def _set(cache: BaseCache, generations: dict[Place, bytes], seconds: int) -> bool:
+    """Void these records' entries, and drop them: a removed record's data is not to linger."""
+    refused = cache.set_many(
+        {place.generation: value for place, value in generations.items()}, seconds
+    )
+    cache.delete_many([place.entry for place in generations])
+    return not refused
 
 
 def _item(text: bytes) -> Item | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from dbcore.errors import DbcoreError
+from dbcore.management.tool import ToolCommand
 from dbcore.migration.replay import describe, open_letters, replay
 from dbcore.models import DeadLetter
 
@@ -25,14 +26,12 @@ exit status of replay: 0 none is left of those tried, 3 some are still dead lett
 """
 
 
-class Command(BaseCommand):
+class Command(ToolCommand):
     """List, show and replay the rows that could not be items."""
 
     help = "Lists, shows and replays the rows that migrate_to_dynamo could not make items of."
 
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
-        kwargs.update(epilog=EPILOG, formatter_class=RawDescriptionHelpFormatter)
-        return super().create_parser(prog_name, subcommand, **kwargs)
+    epilog = EPILOG
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("action", nargs="?", choices=("list", "show", "replay"), default="list")
@@ -72,7 +71,9 @@ class Command(BaseCommand):
         self.stdout.write(f"{count} dead letter{'' if count == 1 else 's'}")
 
     def _show(self, number: int | None) -> None:
-        letter = None if number is None else DeadLetter.objects.filter(pk=number).first()
+        if number is None:
+            raise CommandError("which one? `dead_letters` lists their numbers: `show 12`")
+        letter = DeadLetter.objects.filter(pk=number).first()
         if letter is None:
             raise CommandError(f"there is no dead letter {number}; `dead_letters` lists them")
         self._json(describe(letter))
@@ -87,6 +88,7 @@ class Command(BaseCommand):
         else:
             self.stdout.write(
                 f"tried {found.tried}: {found.written} written, {found.unchanged} already there, "
+                f"{found.newer} newer in DynamoDB, "
                 f"{found.gone} gone from the source, {found.still_dead} still dead letters"
             )
         if found.still_dead:

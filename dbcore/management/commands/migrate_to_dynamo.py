@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import CommandError
 
+from dbcore.management.tool import ToolCommand
 from dbcore.migration.options import DEFAULT_CONCURRENCY, MigrationOptions
 from dbcore.migration.progress import Silence, watcher
 from dbcore.migration.run import migrate
@@ -30,6 +31,15 @@ examples:
 """
 
 
+_EXCLUSIVE = (
+    ("source", "database"),
+    ("dry_run", "verify_only"),
+    ("dry_run", "repair"),
+    ("no_verify", "verify_only"),
+    ("no_verify", "repair"),
+)
+
+
 def _positive(kind: type) -> Any:
     def parse(text: str) -> Any:
         try:
@@ -43,7 +53,16 @@ def _positive(kind: type) -> Any:
     return parse
 
 
-class Command(BaseCommand):
+def _refuse_contradictions(given: dict[str, Any]) -> None:
+    """CommandError for options that cannot both be meant."""
+    for one, other in _EXCLUSIVE:
+        if given[one] and given[other]:
+            raise CommandError(f"--{one} and --{other} cannot go together".replace("_", "-"))
+    if given["source"] == "":
+        raise CommandError("--source is empty: name a file")
+
+
+class Command(ToolCommand):
     """Copy a SQL database to DynamoDB, and prove it to the last row."""
 
     help = (
@@ -52,9 +71,7 @@ class Command(BaseCommand):
         "dead letters; the others go on."
     )
 
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
-        kwargs.update(epilog=EPILOG, formatter_class=RawDescriptionHelpFormatter)
-        return super().create_parser(prog_name, subcommand, **kwargs)
+    epilog = EPILOG
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         where = parser.add_argument_group("what to copy")
@@ -62,7 +79,7 @@ class Command(BaseCommand):
             "--source", metavar="FILE", help="an earlier Daylight SQLite file (read-only)"
         )
         where.add_argument(
-            "--database", default="default", metavar="ALIAS",
+            "--database", metavar="ALIAS",
             help="a database of DATABASES, where no --source is given (default: default)",
         )  # fmt: skip
         where.add_argument(
@@ -104,9 +121,10 @@ class Command(BaseCommand):
         out.add_argument("--quiet", action="store_true", help="no progress on standard error")
 
     def handle(self, *args: Any, **given: Any) -> None:
+        _refuse_contradictions(given)
         options = MigrationOptions(
             file=given["source"],
-            database=given["database"],
+            database=given["database"] or "default",
             tables=tuple(given["table"]),
             concurrency=given["concurrency"],
             rate_limit=given["rate_limit"],

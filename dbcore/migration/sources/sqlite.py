@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote as quote_url
 
 from dbcore.errors import InvalidValue
@@ -21,12 +21,17 @@ from dbcore.migration.plan import (
     columns_of,
     find_rivals,
     plan_table,
+    wanted_columns,
 )
 from dbcore.migration.readings import UndecodableText
 from dbcore.migration.sources.base import PAGE_ROWS
 
 BUSY_TIMEOUT = 5.0  # seconds to wait for a writer to let go
 _HEADER = b"SQLite format 3\x00"
+PAGE_BYTES = 4_000_000  # of text in one page, about
+_STEP = 50  # rows that are fetched at a time
+_SAMPLED = 5  # every so many of them are measured
+_WAL_AT = 18  # the byte of the header that says how the file is written: 2 is WAL
 _ROWID_NAMES = ("rowid", "_rowid_", "oid")
 
 
@@ -34,11 +39,16 @@ def _name(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
-def open_read_only(path: Path) -> sqlite3.Connection:
-    """A read-only connection to a SQLite file; SourceError says what is wrong with it."""
-    _check_file(path)
+def open_read_only(path: Path, *, live: bool = False) -> sqlite3.Connection:
+    """A read-only connection to a SQLite file; SourceError says what is wrong with it.
+
+    A file in WAL mode that nobody has open is read as it is: to open it in the ordinary way would
+    leave files beside it.
+    """
+    in_use = live or Path(f"{path}-wal").exists()
+    mode = "immutable=1" if _check_file(path) and not in_use else "mode=ro"
     try:
-        connection = _connect(path, "mode=ro")
+        connection = _connect(path, mode)
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
@@ -58,20 +68,22 @@ def open_read_only(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _check_file(path: Path) -> None:
+def _check_file(path: Path) -> bool:
+    """Whether a SQLite file is in WAL mode; SourceError for what is no SQLite file."""
     if not path.exists():
         raise SourceError(f"{path} does not exist")
     if not path.is_file():
         raise SourceError(f"{path} is not a file")
     try:
         with path.open("rb") as file:
-            header = file.read(len(_HEADER))
+            header = file.read(_WAL_AT + 1)
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}") from None
     if not header:
         raise SourceError(f"{path} is empty (0 bytes)")
-    if header != _HEADER:
+    if not header.startswith(_HEADER):
         raise SourceError(f"{path} is not a SQLite database")
+    return header[_WAL_AT:] == b"\x02"
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -106,11 +118,35 @@ def _key_text(source: FieldSource, columns: Mapping[str, Any]) -> Any:
     return columns[source]
 
 
+def _first_rows(cursor: sqlite3.Cursor) -> tuple[list[tuple[Any, ...]], bool]:
+    """Rows up to about PAGE_BYTES, and whether there are more: memory stays flat also where rows
+    are large."""
+    rows: list[tuple[Any, ...]] = []
+    size = 0
+    while size < PAGE_BYTES:
+        some = cursor.fetchmany(_STEP)
+        if not some:
+            return rows, False
+        rows += some
+        sample = some[::_SAMPLED]
+        lengths = (len(each) for row in sample for each in row if isinstance(each, (str, bytes)))
+        size += sum(lengths) * len(some) // len(sample)
+    return rows, True
+
+
 def _keep_undecodable(raw: bytes) -> str | UndecodableText:
     try:
         return raw.decode()
     except UnicodeDecodeError:
         return UndecodableText(raw)
+
+
+def _is_loose(declared: str) -> bool:
+    """Whether a column of this declared type keeps 1 and '1' apart."""
+    return not declared or "BLOB" in declared.upper()
+
+
+Taken = TypeVar("Taken")
 
 
 class SqliteSource:
@@ -131,7 +167,7 @@ class SqliteSource:
         self.path = path
         self.name = name
         self.label = str(path)
-        self._db = open_read_only(path)
+        self._db = open_read_only(path, live=live)
         self._live = live
         if not live:
             self._check_pages()
@@ -149,16 +185,20 @@ class SqliteSource:
             )
 
     def _build(self, tables: Sequence[LegacyTable], known_elsewhere: set[str]) -> None:
-        found = {
-            name
-            for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            if not name.startswith("sqlite_")
-        }
+        found = self._db.execute(
+            "SELECT type, name FROM sqlite_master WHERE type IN ('table', 'view') "
+            "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
+        ).fetchall()
+        # SQLite's names are the same in any case.
+        there = {name.lower() for kind, name in found if kind == "table"}
         self._places: dict[str, tuple[str, ...]] = {}
-        self.plans = [self._plan(legacy) for legacy in tables if legacy.name in found]
+        self.plans = [self._plan(legacy) for legacy in tables if legacy.name.lower() in there]
         find_rivals(self.plans)
-        known = {legacy.name for legacy in tables} | known_elsewhere
-        self.unknown = sorted(found - known) + [
+        known = {legacy.name.lower() for legacy in tables}
+        known |= {name.lower() for name in known_elsewhere}
+        self.unknown = [
+            name for kind, name in found if kind == "view" or name.lower() not in known
+        ] + [
             f"{plan.source_table}.{column}"
             for plan in self.plans
             for column in plan.unknown_columns
@@ -166,6 +206,8 @@ class SqliteSource:
 
     def _plan(self, legacy: LegacyTable) -> TablePlan:
         info = self._db.execute(f"PRAGMA table_xinfo({_name(legacy.name)})").fetchall()
+        called = {name.lower(): name for name in wanted_columns(legacy)}
+        info = [(*each[:1], called.get(each[1].lower(), each[1]), *each[2:]) for each in info]
         columns = [str(each[1]) for each in info]
         keyed = sorted((each[5], str(each[1])) for each in info if each[5])
         primary = [name for _, name in keyed]
@@ -214,16 +256,17 @@ class SqliteSource:
         select, order = self._select(plan), f"ORDER BY {place} LIMIT {int(size)}"
         while True:
             if after is None:
-                page = self._fetch(plan, f"{select} {order}", ())
+                page, more = self._page(plan, f"{select} {order}", ())
             else:
                 marks, arguments = self._place_in_sql(plan, after)
-                page = self._fetch(plan, f"{select} WHERE ({place}) > {marks} {order}", arguments)
+                sql = f"{select} WHERE ({place}) > {marks} {order}"
+                page, more = self._page(plan, sql, arguments)
             if not page:
                 return
             # Before the page is handed out: its rows may be replaced by who gets them.
             after = page[-1][0]
             yield page
-            if len(page) < size:
+            if not more and len(page) < size:
                 return
 
     def _select(self, plan: TablePlan) -> str:
@@ -239,23 +282,34 @@ class SqliteSource:
     def _fetch(self, plan: TablePlan, sql: str, arguments: tuple[Any, ...]) -> list[Row]:
         """Rows that begin with their place: the row number, or a list of the primary key's
         values."""
-        rows = self._read(sql, arguments)
+        return self._with_place(plan, self._read(sql, arguments, sqlite3.Cursor.fetchall))
+
+    def _page(
+        self, plan: TablePlan, sql: str, arguments: tuple[Any, ...]
+    ) -> tuple[list[Row], bool]:
+        """The first rows of an answer, and whether it has more."""
+        rows, more = self._read(sql, arguments, _first_rows)
+        return self._with_place(plan, rows), more
+
+    def _with_place(self, plan: TablePlan, rows: list[tuple[Any, ...]]) -> list[Row]:
         if self._has_row_numbers(plan):
             return rows
         width = len(self._places[plan.source_table])
         return [([_kept(value) for value in row[:width]], *row[width:]) for row in rows]
 
-    def _read(self, sql: str, arguments: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    def _read(
+        self, sql: str, arguments: tuple[Any, ...], take: Callable[[sqlite3.Cursor], Taken]
+    ) -> Taken:
         with self._readable():
             try:
-                return self._db.execute(sql, arguments).fetchall()
+                return take(self._db.execute(sql, arguments))
             except sqlite3.OperationalError as error:
                 if "decode" not in str(error):
                     raise
             # Some text of the page is not UTF-8: read it again, keeping such values as bytes.
             self._db.text_factory = _keep_undecodable
             try:
-                return self._db.execute(sql, arguments).fetchall()
+                return take(self._db.execute(sql, arguments))
             finally:
                 self._db.text_factory = str
 
@@ -301,17 +355,20 @@ class SqliteSource:
     def _schema_is_unique(self, table: str, columns: list[str]) -> bool:
         """Whether the schema allows one row a key. Columns without affinity could hold 1 and '1',
         which are one key to us."""
-        info = self._read(f"PRAGMA table_xinfo({_name(table)})", ())
-        loose = {each[1] for each in info if not each[2] or "BLOB" in str(each[2]).upper()}
-        primary = {each[1] for each in info if each[5]}
+        info = self._all(f"PRAGMA table_xinfo({_name(table)})")
+        loose = {str(each[1]).lower() for each in info if _is_loose(str(each[2]))}
+        primary = {str(each[1]).lower() for each in info if each[5]}
         candidates = [primary] if primary else []
-        for index in self._read(f"PRAGMA index_list({_name(table)})", ()):
+        for index in self._all(f"PRAGMA index_list({_name(table)})"):
             if index[2] and not index[4]:  # unique, and not partial
-                parts = self._read(f"PRAGMA index_info({_name(index[1])})", ())
-                candidates.append({part[2] for part in parts})
-        return any(
-            each <= set(columns) and not each & loose for each in candidates if None not in each
-        )
+                parts = self._all(f"PRAGMA index_info({_name(index[1])})")
+                if all(part[2] for part in parts):  # of columns, not of an expression
+                    candidates.append({str(part[2]).lower() for part in parts})
+        wanted = {column.lower() for column in columns}
+        return any(each <= wanted and not each & loose for each in candidates)
+
+    def _all(self, sql: str) -> list[tuple[Any, ...]]:
+        return self._read(sql, (), sqlite3.Cursor.fetchall)
 
     def close(self) -> None:
         self._db.close()

@@ -35,7 +35,8 @@ SLOW = Delay(0.07, operations=DATA)
 FAULTS = (
     # Each throttled answer slows a run down for good: a few are enough.
     Throttle(0.05, times=2, operations=DATA),
-    HalfUnprocessed(0.1, times=4),
+    HalfUnprocessed(0.1, times=2, operations=("BatchWriteItem",)),
+    HalfUnprocessed(0.3, times=2, operations=("BatchGetItem",)),
     InternalServerError(0.05, operations=DATA),
     DropAfter(0.05, operations=DATA),
     Truncate(0.03, operations=DATA),
@@ -211,7 +212,7 @@ def test_kills_amid_faults_leave_nothing_behind_either(
     tmp_path: Path, dynamodb_engine: LocalEngine, short: Case
 ) -> None:
     chance = random.Random(8)
-    faults = (Delay(0.1, operations=DATA), *FAULTS[2:])
+    faults = (Delay(0.1, operations=DATA), *FAULTS[3:])
     with FaultProxy(dynamodb_engine.endpoint, faults, seed=3) as proxy:
         victim = Victim(tmp_path / "victim", dynamodb_engine, proxy, short.file)
         for _ in range(8):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from dbcore.local_engine import LocalEngine
@@ -13,13 +11,14 @@ from dbcore.stores.orm import OrmStore
 from dbcore.table_sync import sync_tables
 
 
-@pytest.fixture(params=["orm", "dynamodb"])
-def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+@pytest.fixture(params=["sqlite", "postgresql", "dynamodb"])
+def store(request: pytest.FixtureRequest) -> Store:
     """One of the stores, empty."""
-    if request.param == "orm":
-        yield OrmStore()
-        return
-    engine: LocalEngine = request.getfixturevalue("dynamodb")
-    assert engine.endpoint
-    sync_tables()
-    yield DynamoStore()
+    if request.param == "dynamodb":
+        engine: LocalEngine = request.getfixturevalue("dynamodb")
+        assert engine.endpoint
+        sync_tables()
+        return DynamoStore()
+    if request.param == "postgresql":
+        request.getfixturevalue("postgresql_tables")
+    return OrmStore()

@@ -1,0 +1,162 @@
+"""A PostgreSQL cluster of the tests' own, and Django's default database on it for one test.
+
+It listens on a socket in its own folder alone, so no other cluster is in its way. What a test
+leaves in it is gone before the next one.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from django.core.management import call_command
+from psycopg import sql
+from pytest_django import DjangoDbBlocker
+
+from tests.support.databases import default_database
+from tests.support.programs import end, find_program, wait_until
+
+USER = "daylight"
+# Nothing here outlives the machine's next crash, and nothing should wait for its disk.
+FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
+
+
+class Postgres:
+    """A running cluster."""
+
+    def __init__(self) -> None:
+        folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+        initdb = find_program("initdb", "postgresql", *folders)
+        postgres = find_program("postgres", "postgresql", *folders)
+        self.folder = Path(tempfile.mkdtemp(prefix="daylight-postgres-"))
+        self._log = self.folder / "log"
+        self._account = _account()
+        if self._account:
+            entry = pwd.getpwnam(self._account)
+            os.chown(self.folder, entry.pw_uid, entry.pw_gid)
+        try:
+            self._initialise(initdb)
+            self._process = self._start(postgres)
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+        self._migrated: set[str] = set()
+
+    def _run(self, *command: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            command, user=self._account, cwd=self.folder, capture_output=True, check=False
+        )
+
+    def _initialise(self, initdb: str) -> None:
+        data = str(self.folder / "data")
+        common = (initdb, "-D", data, "-U", USER, "--auth=trust", "--no-sync", "--encoding=UTF8")
+        made = self._run(*common, "--locale=C.UTF-8")
+        if made.returncode:  # a machine without that locale
+            made = self._run(*common, "--no-locale")
+        if made.returncode:
+            raise RuntimeError(made.stderr.decode())
+
+    def _start(self, postgres: str) -> subprocess.Popen[bytes]:
+        options = [part for each in FAST for part in ("-c", each)]
+        command = [postgres, "-D", str(self.folder / "data"), "-k", str(self.folder), *options]
+        with self._log.open("wb") as log:
+            process = subprocess.Popen(
+                [*command, "-c", "listen_addresses="],
+                user=self._account, cwd=self.folder, stdout=log, stderr=log,
+            )  # fmt: skip
+        wait_until(self._answers, process, self._log)
+        return process
+
+    def _answers(self) -> bool:
+        try:
+            self.connect("postgres").close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def connect(self, database: str) -> psycopg.Connection[Any]:
+        """A connection of its own, not Django's."""
+        return psycopg.connect(
+            host=str(self.folder), user=USER, dbname=database, autocommit=True, connect_timeout=5
+        )
+
+    def create_database(self, name: str, *, icu_locale: str = "") -> None:
+        """A new database; with an ICU locale it orders text as that language does."""
+        template = sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name))
+        if icu_locale:
+            template += sql.SQL(" LOCALE_PROVIDER icu ICU_LOCALE {}").format(sql.Literal(icu_locale))
+        with self.connect("postgres") as connection:
+            connection.execute(template)
+
+    def url(self, database: str) -> str:
+        """What DATABASE_URL is for one of its databases."""
+        return f"postgres://{USER}@{str(self.folder).replace('/', '%2F')}/{database}"
+
+    def settings(self, database: str) -> dict[str, Any]:
+        """Django's settings for one of its databases."""
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": database,
+            "USER": USER,
+            "HOST": str(self.folder),
+        }
+
+    @contextmanager
+    def as_default(self, database: str = USER, *, icu_locale: str = "") -> Iterator[None]:
+        """Django's default connection is this database, with all tables, empty before and after.
+
+        Also for threads that are started meanwhile, which are to close their connections.
+        """
+        if database not in self._migrated:
+            self.create_database(database, icu_locale=icu_locale)
+        with default_database(self.settings(database)):
+            if database not in self._migrated:
+                call_command("migrate", verbosity=0, interactive=False)
+                self._migrated.add(database)
+                _empty()
+            try:
+                yield
+            finally:
+                _empty()
+
+    def stop(self) -> None:
+        """End it and delete its data."""
+        end(self._process, signal.SIGINT)  # "fast": it does not wait for its clients
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _account() -> str | None:
+    """Who runs it: PostgreSQL refuses to be run by root."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"
+
+
+def _empty() -> None:
+    call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A cluster, shared by all tests of the session."""
+    server = Postgres()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgresql_tables(postgres: Postgres, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Django's default database is PostgreSQL, with empty tables, for this test."""
+    with django_db_blocker.unblock(), postgres.as_default():
+        yield
