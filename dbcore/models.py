@@ -93,7 +93,8 @@ class DeadLetter(models.Model):
     row_ref = models.CharField(max_length=2500)
     key = models.CharField(max_length=1000)
     reason = models.TextField()
-    # Column -> value. What JSON cannot carry is {"$bytes": base64} or {"$real": "NaN"}.
+    # Column -> value. What JSON cannot carry is {"$bytes": base64}, {"$text": base64}, …: see
+    # docs/dead-letters.md.
     row = models.JSONField()
     copy_pass = models.CharField(max_length=36)
     run = models.ForeignKey(MigrationRun, null=True, on_delete=models.SET_NULL)

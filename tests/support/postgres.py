@@ -94,13 +94,15 @@ class Postgres:
         """A new database; with an ICU locale it orders text as that language does."""
         template = sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name))
         if icu_locale:
-            template += sql.SQL(" LOCALE_PROVIDER icu ICU_LOCALE {}").format(sql.Literal(icu_locale))
+            template += sql.SQL(" LOCALE_PROVIDER icu ICU_LOCALE {}").format(
+                sql.Literal(icu_locale)
+            )
         with self.connect("postgres") as connection:
             connection.execute(template)
 
     def url(self, database: str) -> str:
         """What DATABASE_URL is for one of its databases."""
-        return f"postgres://{USER}@{str(self.folder).replace('/', '%2F')}/{database}"
+        return f"postgres://{USER}@/{self.folder}/{database}"
 
     def settings(self, database: str) -> dict[str, Any]:
         """Django's settings for one of its databases."""

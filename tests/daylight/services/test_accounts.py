@@ -242,6 +242,22 @@ def test_a_deleted_user_leaves_no_profile_no_session_and_a_free_email() -> None:
     assert make("ANA@example.org", username="ana", id=ana.id).id == ana.id
 
 
+def test_a_user_whose_sessions_could_not_be_ended_is_still_there_to_be_deleted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def out_of_reach(user_id: str) -> int:
+        raise StoreUnavailable(user_id)
+
+    user = make()
+    with monkeypatch.context() as broken:
+        broken.setattr(session_service, "end_all_of_user", out_of_reach)
+        with pytest.raises(StoreUnavailable):
+            user_service.delete_user(user.id)
+    assert user_service.get_user_by_id(user.id) == user
+    user_service.delete_user(user.id)
+    make(id=user.id)
+
+
 def test_a_user_without_a_profile_can_be_deleted(store: Store) -> None:
     store.add(User(id="old", email="old@example.org", password_hash="x"))
     user_service.delete_user("old")

@@ -251,8 +251,8 @@ class _Maker:
             ("infinity", {"lat": float("inf")}, "location has Infinity, which DynamoDB's numbers"
              " have not"),
             ("word", {"lng": "north"}, "location has a lng that is not a number"),
-            ("no type", {"type": None}, "activity is missing"),
-            ("no date", {"ts": None}, "created_at is missing"),
+            ("no type", {"type": None}, "type is missing"),
+            ("no date", {"ts": None}, "ts is missing"),
             ("blob", {"provider": b"\x00\x01"}, "metadata has a provider that is not text"),
         ):  # fmt: skip
             number = 900_000_000 + sum(map(ord, name))

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbcore.migration.flow import Flow, units_of
-from dbcore.migration.rate import CUT, CUT_PAUSE, FLOOR, Rate
+from dbcore.migration.errors import MigrationError
+from dbcore.migration.flow import MAX_ATTEMPTS, MAX_BYTES, Flow
+from dbcore.migration.rate import CUT, CUT_PAUSE, FLOOR, Rate, UnitModel, units_of
 from dbcore.wire import Completion, Wire
 from dbcore.wire.endpoint import parse_endpoint
 from tests.dbcore.wire.server import Server, dynamodb, in_turn
@@ -190,22 +191,36 @@ def test_a_table_that_takes_so_much_is_used_well_and_not_run_down() -> None:
     assert refused < accepted / 5
 
 
-def test_estimates_learn_what_requests_really_take() -> None:
+def test_estimates_begin_with_the_indexes_and_learn_what_requests_really_take() -> None:
     rate = Rate(now=START)
-    assert rate.estimate(100) == 1.0  # DynamoDB takes no less
-    assert rate.estimate(10 * 1024) == pytest.approx(13.0)
+    plain, indexed = UnitModel(0), UnitModel(2)
+    assert plain.estimate(25, 100) == 25.0  # DynamoDB takes no less than one an item
+    assert plain.estimate(1, 10 * 1024) == pytest.approx(10.0)
+    assert indexed.estimate(1, 10 * 1024) == pytest.approx(30.0)
+    assert UnitModel(0, transactional=True).estimate(1, 10 * 1024) == pytest.approx(20.0)
     for _ in range(100):
-        rate.learn(10 * 1024, 40.0)
-    assert rate.estimate(10 * 1024) == pytest.approx(40.0, rel=0.01)
-    assert rate.estimate(5 * 1024) == pytest.approx(20.0, rel=0.01)
+        plain.settle(rate, {"ConsumedCapacity": {"CapacityUnits": 40.0}}, 40.0, 10 * 1024)
+    assert plain.estimate(1, 10 * 1024) == pytest.approx(40.0, rel=0.01)
+    assert plain.estimate(1, 5 * 1024) == pytest.approx(20.0, rel=0.01)
 
 
-def test_what_an_answer_does_not_tell_teaches_nothing() -> None:
-    rate = Rate(now=START)
-    before = rate.estimate(10 * 1024)
-    rate.learn(0, 5.0)
-    rate.learn(5000, 0.0)
-    assert rate.estimate(10 * 1024) == before
+def test_what_an_answer_does_not_tell_teaches_nothing_and_costs_nothing() -> None:
+    rate = Rate(10.0, now=START)
+    model = UnitModel(0)
+    before = model.estimate(1, 10 * 1024)
+    model.settle(rate, {}, 5.0, 5000)
+    assert model.estimate(1, 10 * 1024) == before
+    assert rate.wait_for(0.0, now=START) == 0.0
+
+
+def test_what_a_request_took_beyond_its_estimate_is_waited_for() -> None:
+    rate = Rate(10.0, now=START)
+    model = UnitModel(0)
+    assert rate.wait_for(5.0, now=START) == pytest.approx(0.5)
+    model.settle(rate, {"ConsumedCapacity": [{"CapacityUnits": 25.0}]}, 5.0, 0)
+    assert rate.wait_for(5.0, now=START + 0.5) == pytest.approx(2.5)
+    model.settle(rate, {"ConsumedCapacity": {"CapacityUnits": 1.0}}, 5.0, 0)
+    assert rate.wait_for(0.0, now=START + 0.5) == pytest.approx(2.1)
 
 
 # --- A flow at a rate -----------------------------------------------------------------------------
@@ -229,7 +244,7 @@ def test_a_flow_keeps_to_its_pauses_while_answers_come_in() -> None:
         wire = Wire(parse_endpoint(server.endpoint), "eu-central-1")
         flow = Flow(wire, 4, rate)
         for _ in range(40):
-            flow.write("PutItem", "t", b"{}", handled.append)
+            flow.write("PutItem", "t", b"{}", handled.append, 1.0)
         flow.drain()
         flow.close()
         wire.close()
@@ -275,7 +290,7 @@ def test_throttled_and_unprocessed_requests_slow_a_flow_down() -> None:
     with Server(in_turn(refusal, dynamodb({}))) as server:
         wire = Wire(parse_endpoint(server.endpoint), "eu-central-1")
         flow = Flow(wire, 2, rate)
-        flow.write("PutItem", "t", b"{}", handled.append)
+        flow.write("PutItem", "t", b"{}", handled.append, 1.0)
         flow.drain()
         assert rate.throttles == 1
         flow.retry(0, "PutItem", "t", b"{}", handled.append)
@@ -285,6 +300,33 @@ def test_throttled_and_unprocessed_requests_slow_a_flow_down() -> None:
     assert rate.throttles == 2
     assert rate.current is not None
     assert [each.error for each in handled] == [None, None]
+
+
+def test_a_request_that_is_never_done_ends_the_pass_with_an_error() -> None:
+    with Server(in_turn(dynamodb({}))) as server:
+        wire = Wire(parse_endpoint(server.endpoint), "eu-central-1")
+        flow = Flow(wire, 2, Rate())
+        with pytest.raises(MigrationError, match="t did not take a write"):
+            flow.retry(MAX_ATTEMPTS + 1, "PutItem", "t", b"{}", lambda _: None)
+        flow.close()
+        wire.close()
+
+
+def test_few_large_requests_are_under_way_at_once() -> None:
+    body = b"x" * (MAX_BYTES // 2)
+    loads: list[int] = []
+    with Server(in_turn(dynamodb({}))) as server:
+        wire = Wire(parse_endpoint(server.endpoint), "eu-central-1")
+        flow = Flow(wire, 8, Rate())
+        for _ in range(6):
+            flow.write("PutItem", "t", body, lambda _: None, 1.0)
+            loads.append(flow._bytes)
+        flow.drain()
+        flow.close()
+        wire.close()
+        assert len(server.requests) == 6
+    assert max(loads) <= 2 * MAX_BYTES
+    assert flow._bytes == 0
 
 
 def test_what_a_tick_raises_ends_the_pass() -> None:

@@ -3,18 +3,20 @@ it is asked for is it mended."""
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dbcore.models import Checkpoint, DeadLetter, MigrationRun
-from dbcore.wire import HOOKS
+from dbcore.wire import HOOKS, get_wire
 from dbcore.wire.calls import Call
 from dbcore.wire.pipeline import Pipeline
 from tests.dbcore.migration.conftest import Migrate
-from tests.dbcore.migration.legacy_file import SCHEMA, Legacy, insert, open_file
+from tests.dbcore.migration.legacy_file import SCHEMA, Legacy, build, insert, open_file
 from tests.dbcore.migration.runs import Tables, assert_closes, counts, line
 from tests.dbcore.migration.test_copy import make_records
 
@@ -150,6 +152,18 @@ def test_a_change_deep_inside_a_value_is_seen(
     assert finding["key"] == {"userId": {"S": "user-6"}, "id": {"S": "place-000006"}}
 
 
+def test_a_digit_that_a_double_would_not_have_is_seen(
+    run: Migrate, tables: Tables, copied: Legacy
+) -> None:
+    item = tables.get("location_history", userId="user-2", id="place-000016")
+    exact = item["location"]["M"]["exact"]["N"]
+    assert exact == "0.12345678901234567890123456789"
+    item["location"]["M"]["exact"]["N"] = exact[:-1] + "8"
+    tables.put("location_history", item)
+    (finding,) = verify(run, copied)["findings"]
+    assert (finding["kind"], finding["attributes"]) == ("different", ["location"])
+
+
 def test_numbers_written_otherwise_are_no_difference(
     run: Migrate, tables: Tables, copied: Legacy
 ) -> None:
@@ -225,22 +239,36 @@ def test_a_guard_that_is_gone_is_a_difference_of_its_record(
     assert finding["attributes"] == ["unique email"]
 
 
-def test_a_guard_of_another_record_is_a_difference_too(
+def test_a_guard_of_another_record_is_a_difference_and_extra(
     run: Migrate, tables: Tables, copied: Legacy
 ) -> None:
-    stolen = {"guard": {"S": "users/username/person5"}, "owner": {"S": "user-6"}}
-    tables.put("unique", stolen)
+    tables.put("unique", {"guard": {"S": "users/username/person5"}, "owner": {"S": "user-6"}})
+    report = verify(run, copied)
+    assert report["exit"] == 2
+    different, extra = report["findings"]
+    assert (different["kind"], different["attributes"]) == ("different", ["unique username"])
+    assert different["key"] == {"id": {"S": "user-5"}}
+    assert (extra["kind"], extra["key"]["guard"]) == ("extra", {"S": "users/username/person5"})
+    # Its owner's row does not claim it: it can be given back.
+    assert verify(run, copied, repair=True)["exit"] == 0
+    assert tables.guards()["users/username/person5"] == "user-5"
+
+
+def test_a_guard_that_nobody_needs_is_extra(run: Migrate, tables: Tables, copied: Legacy) -> None:
+    """It would keep its value from everybody."""
+    tables.put("unique", {"guard": {"S": "users/username/ghost"}, "owner": {"S": "user-6"}})
+    tables.put("unique", {"guard": {"S": "roles/name/ghost"}, "owner": {"S": "role-1"}})
     report = verify(run, copied)
     (finding,) = report["findings"]
-    assert (report["exit"], finding["attributes"]) == (2, ["unique username"])
-    assert finding["key"] == {"id": {"S": "user-5"}}
+    assert (report["exit"], finding["kind"]) == (2, "extra")
+    assert finding["key"]["guard"] == {"S": "users/username/ghost"}
+    assert verify(run, copied, allow_extra=True)["exit"] == 0
 
 
-def test_repair_cannot_take_a_value_from_another_record_and_says_so(
+def test_repair_cannot_take_a_value_from_a_record_that_others_made_and_says_so(
     run: Migrate, tables: Tables, copied: Legacy
 ) -> None:
-    stolen = {"guard": {"S": "users/username/person5"}, "owner": {"S": "user-6"}}
-    tables.put("unique", stolen)
+    tables.put("unique", {"guard": {"S": "users/username/person5"}, "owner": {"S": "stranger"}})
     report = verify(run, copied, repair=True)
     assert report["exit"] == 2
     assert line(report, "users")["dead_lettered"] == 1
@@ -249,7 +277,7 @@ def test_repair_cannot_take_a_value_from_another_record_and_says_so(
     assert [(x["key"], x["reason"]) for x in report["dead_letters"]] == [
         ("user-5", "username belongs to another user")
     ]
-    assert tables.guards()["users/username/person5"] == "user-6"
+    assert tables.guards()["users/username/person5"] == "stranger"
 
 
 def test_repair_mends_what_is_missing_or_different_and_nothing_else(
@@ -280,26 +308,46 @@ def test_repair_leaves_extra_items_alone(run: Migrate, tables: Tables, copied: L
 
 
 def test_what_dynamodb_has_deleted_for_its_age_is_not_missing(
-    run: Migrate, tables: Tables, copied: Legacy
+    run: Migrate, tables: Tables, copied: Legacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = [item for item in tables.scan("location_history") if int(item["ttl"]["N"]) < time.time()]
     assert len(gone) >= 2
     for item in gone:
         tables.delete("location_history", userId=item["userId"]["S"], id=item["id"]["S"])
+    # An engine on this machine deletes nothing by itself.
+    report = verify(run, copied)
+    assert (report["exit"], len(report["findings"])) == (2, len(gone))
+    wire = get_wire()
+    far = dataclasses.replace(wire.endpoint, loopback=False)
+    monkeypatch.setattr(wire, "endpoint", far)
     report = verify(run, copied)
     assert (report["exit"], report["findings"]) == (0, [])
     expired = line(report, "history")["expired"] + line(report, "location_history")["expired"]
     assert expired == len(gone)
+    # Nor was anything deleted that was never there.
+    Checkpoint.objects.update(complete=False)
+    assert verify(run, copied)["exit"] == 2
 
 
-def test_a_user_that_was_never_copied_is_missing_and_never_copied_tables_are_found(
+def test_rows_that_were_never_copied_are_missing_every_one(
+    run: Migrate, tables: Tables, good: Legacy, tmp_path: Path
+) -> None:
+    nothing = {"history": 0, "places": 0, "users": 0, "profiles": 0, "sessions": 0}
+    run(build(tmp_path / "empty.sqlite3", bad=False, **nothing))
+    report = verify(run, good)
+    assert report["exit"] == 2
+    for table in SCHEMA:
+        assert line(report, table)["missing"] == len(good.good[table])
+    assert len(report["findings"]) == sum(each["missing"] for each in report["tables"])
+
+
+def test_a_verification_before_any_copy_makes_no_tables(
     run: Migrate, tables: Tables, good: Legacy
 ) -> None:
     report = verify(run, good)
-    assert report["exit"] == 2
-    assert line(report, "users")["missing"] == 12
-    assert line(report, "user_sessions")["missing"] >= 8
-    assert len(report["findings"]) == sum(each["missing"] for each in report["tables"])
+    assert (report["exit"], report["status"]) == (1, "failed")
+    assert f"{tables.prefix}users" in report["error"]
+    assert tables.names() == []
 
 
 def test_rows_that_are_dead_letters_are_listed_by_a_verification_alone(

@@ -127,9 +127,7 @@ def test_whoever_may_come_in_is_never_asked_of_the_cache(inner: Any, cached: Cac
         cached.get(Plan, {"user_id": "u", "id": "p"})
     assert set(inner.reads.values()) == {3}
     assert cached.counters.stats()["hits"] == 0
-    window = RateLimit(
-        identifier="i", window_start=NOW, limit=2, window_seconds=60, expires_at=NOW
-    )
+    window = RateLimit(identifier="i", window_start=NOW, limit=2, window_seconds=60, expires_at=NOW)
     assert cached.increment(window, "count", below=2).count == 1
     never = {"daylight.UserSession", "daylight.AuthSession", "daylight.ApiKey",
              "daylight.RateLimit", "daylight.AuditLog"}  # fmt: skip

@@ -156,7 +156,7 @@ def test_when_the_primary_is_down_too_it_is_the_primarys_error(
     settings.DYNAMODB_ENDPOINT = "http://127.0.0.1:9"
     assert seen_by(DynamoStore()) == "there"  # reads that may lag outlive the primary
     far.stop()
-    with pytest.raises(StoreUnavailable, match="127.0.0.1:9"):
+    with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1:9"):
         seen_by(DynamoStore())
 
 
