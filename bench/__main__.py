@@ -11,6 +11,11 @@ from bench.data import FOLDER
 from bench.engine import local_engine_share
 from bench.memory import peak_memory
 from bench.report import LATEST, print_table, write_json
+from bench.services import (
+    add_location_history,
+    get_user_by_id,
+    get_user_location_history,
+)
 from bench.wire import point_read
 
 LINES = {
@@ -18,6 +23,9 @@ LINES = {
     "engine": local_engine_share,
     "memory": peak_memory,
     "wire": point_read,
+    "user": get_user_by_id,
+    "history": get_user_location_history,
+    "add": add_location_history,
 }
 
 

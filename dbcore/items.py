@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,11 +135,16 @@ class ItemLayout:
     def from_item(self, item: Item) -> dict[str, Any]:
         """A record's values, by field name; a null field is an attribute that is not there."""
         return {
-            column.name: column.codec.from_attribute(item[column.attribute])
-            if column.attribute in item
-            else None
-            for column in self.columns
+            name: None if (value := item.get(attribute)) is None else from_attribute(value)
+            for name, attribute, from_attribute in self._readers
         }
+
+    @functools.cached_property
+    def _readers(self) -> tuple[tuple[str, str, Callable[[Mapping[str, Any]], Any]], ...]:
+        """Each field's name, its attribute's, and how its value is read."""
+        return tuple(
+            (column.name, column.attribute, column.codec.from_attribute) for column in self.columns
+        )
 
     def key_of(self, values: Mapping[str, Any]) -> Item:
         """The item's primary key."""

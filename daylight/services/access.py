@@ -186,9 +186,7 @@ def _holds(conditions: Any, context: Mapping[str, Any]) -> bool:
 
 def _equal(value: Any, wanted: Any) -> bool:
     # Python has True == 1; a permission for the owner is not one for the first.
-    return isinstance(value, _SCALARS) and (
-        isinstance(value, bool) is isinstance(wanted, bool) and value == wanted
-    )
+    return isinstance(value, bool) is isinstance(wanted, bool) and bool(value == wanted)
 
 
 def _check_role(values: Mapping[str, Any]) -> None:

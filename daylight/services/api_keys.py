@@ -52,10 +52,7 @@ class ApiKeyService(Service):
         cannot be kept; expires_at that has passed), StoreUnavailable.
         """
         now = timezone.now()
-        if expires_at is not None:
-            check_instant("expires_at", expires_at)
-            if expires_at <= now:
-                raise InvalidRecord("expires_at", "has passed")
+        _check_end(expires_at, now)
         text = PREFIX + secrets.token_urlsafe(KEY_BYTES)
         record = ApiKey(
             user_id=check_id("user_id", user_id),
@@ -154,6 +151,14 @@ class ApiKeyService(Service):
         if key is None or key.user_id != user_id:
             raise RecordNotFound(f"user {user_id} has no API key {key_id}")
         return key
+
+
+def _check_end(expires_at: dt.datetime | None, now: dt.datetime) -> None:
+    """Raise InvalidRecord for a key that could never be used."""
+    if expires_at is not None:
+        check_instant("expires_at", expires_at)
+        if expires_at <= now:
+            raise InvalidRecord("expires_at", "has passed")
 
 
 def _hash(key: str) -> str:

@@ -29,20 +29,22 @@ def _health_of(alias: str) -> Health:
 
 
 class ReplicaRouter:
-    """Reads that may lag: a random healthy replica. Everything else: the primary."""
+    """Reads that may lag: a random healthy replica. Everything else: as if there were none."""
 
-    def db_for_read(self, model: type[models.Model], **hints: Any) -> str:
+    def db_for_read(self, model: type[models.Model], **hints: Any) -> str | None:
         """The alias to read from."""
         if hints.get(MAY_LAG):
             replicas = random.sample(settings.DATABASE_REPLICAS, len(settings.DATABASE_REPLICAS))
             for alias in replicas:
                 if _health_of(alias).may_ask():
                     return str(alias)
-        return DEFAULT_DB_ALIAS
+        return self.db_for_write(model, **hints)
 
-    def db_for_write(self, model: type[models.Model], **hints: Any) -> str:
-        """The primary, also for a record that came from a replica."""
-        return DEFAULT_DB_ALIAS
+    def db_for_write(self, model: type[models.Model], **hints: Any) -> str | None:
+        """The primary, for a record that came from a replica."""
+        instance = hints.get("instance")
+        of_replica = instance is not None and instance._state.db in settings.DATABASE_REPLICAS
+        return DEFAULT_DB_ALIAS if of_replica else None
 
     def allow_relation(self, one: models.Model, other: models.Model, **hints: Any) -> bool | None:
         """Records of the primary and its replicas may refer to each other: they are the same."""

@@ -23,7 +23,9 @@ from dbcore.stores.interface import Key, Position, Query
 from dbcore.tables import DAY_SHARDS, GlobalIndex, LocalIndex
 from dbcore.wire import Wire
 
-_SLACK = 1  # items read beyond the page, to see whether there are more
+# Items read beyond the page: one to see whether there are more, and one to see that it has no ties.
+# Without it the end of most pages would cost a second request.
+_SLACK = 2
 _CONDITION = {  # whether there is a lower and an upper bound -> what the key must be
     (False, False): "",
     (True, False): " AND #o >= :low",
@@ -53,9 +55,10 @@ def run_query(wire: Wire, query: Query) -> tuple[list[models.Model], Position | 
     found: list[Item] = []
     for item in _in_order(wire, layout, query):
         if len(found) == query.limit:
-            last = layout.from_item(found[-1])
-            end = Position(last[query.order], (last[layout.table.key_fields[-1]],))
-            return [_record(layout, each) for each in found], end
+            records = [_record(layout, each) for each in found]
+            last = records[-1]
+            key = getattr(last, layout.table.key_fields[-1])
+            return records, Position(getattr(last, query.order), (key,))
         found.append(item)
     return [_record(layout, each) for each in found], None
 
@@ -87,10 +90,11 @@ def _in_order(wire: Wire, layout: ItemLayout, query: Query) -> Iterator[Item]:
             within = _within(_items(wire, request), order, low, high)
             streams.append(iter(sorted(within, key=place, reverse=True)))
     behind = None if query.after is None else _place_of(layout, query)
+    live_at = None if query.live_at is None else query.live_at.timestamp()
     for item in heapq.merge(*streams, key=place, reverse=True):
         if behind is not None and place(item) >= behind:
             continue
-        if query.live_at is not None and has_expired(item, query.live_at.timestamp()):
+        if live_at is not None and has_expired(item, live_at):
             continue
         yield item
 
@@ -111,7 +115,9 @@ def _tied(items: Iterator[Item], order: str, place: Any) -> Iterator[Item]:
     group: list[Item] = []
     for item in items:
         if group and item[order]["S"] != group[0][order]["S"]:
-            yield from sorted(group, key=place, reverse=True)
+            if len(group) > 1:
+                group.sort(key=place, reverse=True)
+            yield from group
             group = []
         group.append(item)
     yield from sorted(group, key=place, reverse=True)
@@ -191,7 +197,8 @@ def _request(
         "ReturnConsumedCapacity": "TOTAL",
     }
     if access.ordered:
-        request["Limit"] = query.limit + _SLACK
+        # The record that the last page ended at comes once more.
+        request["Limit"] = query.limit + _SLACK + (query.after is not None)
     if access.index is not None:
         request["IndexName"] = access.index
     return request

@@ -166,10 +166,10 @@ def test_nobody_revokes_another_users_key() -> None:
 
 
 def test_a_users_keys_are_listed_newest_first_page_by_page() -> None:
-    for at in range(7):  # two at each moment, written out of order
-        moment = NOON + dt.timedelta(seconds=(at * 3 % 7) // 2)
+    for at in range(7):  # two at each moment; the later the moment, the smaller the id
+        moment = NOON - dt.timedelta(seconds=at // 2)
         primary_store().add(
-            ApiKey(id=f"k{at * 3 % 7}", name="n", key_hash=f"h{at}", key_preview="p", user_id="ana",
+            ApiKey(id=f"k{at}", name="n", key_hash=f"h{at}", key_preview="p", user_id="ana",
                    created_at=moment, status="revoked" if at == 3 else "active")
         )  # fmt: skip
     api_key_service.issue("bea", "other")
@@ -180,7 +180,7 @@ def test_a_users_keys_are_listed_newest_first_page_by_page() -> None:
         cursor = page.next_cursor
         if cursor is None:
             break
-    assert pages == [["k6", "k5", "k4"], ["k3", "k2", "k1"], ["k0"]]
+    assert pages == [["k1", "k0", "k3"], ["k2", "k5", "k4"], ["k6"]]
 
 
 @pytest.mark.parametrize(

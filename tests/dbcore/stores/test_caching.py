@@ -223,6 +223,11 @@ def test_what_a_transaction_sees_is_kept_only_once_it_is_committed(
     cached = before(inner)
     cached.add(make_user(is_active=False))
     with pytest.raises(ZeroDivisionError), transaction.atomic():
+        inner.update(User, ANA, {"email": "other@example.org"})  # by a view, through the ORM
+        assert cached.get(User, ANA).email == "other@example.org"
+        raise ZeroDivisionError
+    assert cached.get(User, ANA).email == "ana@example.org"
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
         cached.update(User, ANA, {"is_active": True})
         assert cached.get(User, ANA).is_active  # its own write
         raise ZeroDivisionError

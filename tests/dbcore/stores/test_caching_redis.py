@@ -15,6 +15,7 @@ from dbcore.stores.plain_bytes import PlainBytes
 from dbcore.stores.record_cache import RecordCache
 from dbcore.table_sync import sync_tables
 from tests.dbcore.stores.watched import WatchedDynamo, before, use_redis
+from tests.settings.test_environment import LOAD, run_python
 from tests.support.redis import RedisServer
 
 ANA = {"id": "ana-of-ljubljana"}
@@ -166,3 +167,15 @@ def test_debts_to_a_cache_that_stays_down_do_not_grow_without_end(
     for at in range(6):
         cached.put(UserProfile(user_id=f"u{at}"))
     assert len(cached._records._debts) == 3
+
+
+def test_the_variable_gives_a_redis_that_is_not_waited_for_and_not_pickled_to() -> None:
+    found = run_python(
+        LOAD + "c = s.CACHES['records']; print(c['BACKEND'].rpartition('.')[2], c['LOCATION'], "
+        "c['KEY_PREFIX'], c['OPTIONS']['serializer'].rpartition('.')[2], "
+        "c['OPTIONS']['socket_timeout'])",
+        DAYLIGHT_ENV="development",
+        CACHE_URL="rediss://:secret@cache.internal:6379/0?key_prefix=daylight",
+    )
+    wanted = "RedisCache rediss://:secret@cache.internal:6379/0 daylight PlainBytes 0.25"
+    assert found.stdout.strip() == wanted, found.stderr

@@ -18,10 +18,12 @@ from dbcore.local_engine import LocalEngine
 from dbcore.stores.dynamo import DynamoStore, replicas
 from dbcore.stores.dynamo.replicas import Replica, Replicas
 from dbcore.stores.errors import StoreUnavailable
-from dbcore.stores.interface import Query
+from dbcore.stores.interface import Query, Store
 from dbcore.stores.validation import values_of
 from dbcore.table_sync import sync_tables
 from dbcore.wire import Wire, get_wire, resolve_endpoint
+from tests.dbcore.stores.watched import before, use_local_cache
+from tests.settings.test_environment import LOAD, run_python
 from tests.support.engine import engine_or_skip
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -44,7 +46,7 @@ def make_user(**given: Any) -> User:
     return User(**{"id": "ana", "email": "ana@example.org", "password_hash": "here", **given})
 
 
-def seen_by(store: DynamoStore, *, consistent: bool = False) -> str:
+def seen_by(store: Store, *, consistent: bool = False) -> str:
     """Who has answered: the replica's record says that it is there."""
     found = store.get(User, ANA, consistent=consistent)
     assert found is not None
@@ -84,6 +86,16 @@ def test_only_a_read_that_may_lag_goes_to_the_replica(far: LocalEngine) -> None:
     assert store.get_by_unique(User, "email", "ana@example.org").password_hash == "here"
     store.update(User, ANA, {"is_active": False})
     assert store.get(User, ANA, consistent=False).is_active  # the write was not the replica's
+
+
+def test_what_a_replica_says_is_not_kept_for_those_who_must_know(
+    far: LocalEngine, settings: Any
+) -> None:
+    use_local_cache(settings)
+    cached = before(DynamoStore())
+    assert seen_by(cached) == "there"
+    assert seen_by(cached, consistent=True) == "here"
+    assert seen_by(cached) == "here"  # from the cache, which is nearer than any replica
 
 
 def test_a_list_may_come_from_the_replica_too(far: LocalEngine, settings: Any) -> None:
@@ -237,8 +249,6 @@ def test_a_region_of_aws_has_the_endpoint_that_aws_gives_it(settings: Any) -> No
 
 
 def test_the_variable_is_a_list(tmp_path: Path) -> None:
-    from tests.settings.test_environment import LOAD, run_python
-
     found = run_python(
         LOAD + "print(s.DYNAMODB_REPLICA_REGIONS, s.DATABASE_REPLICAS, list(s.DATABASES), "
         "s.DATABASES['replica2']['HOST'], s.CACHES['records']['OPTIONS']['MAX_ENTRIES'])",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -29,14 +30,6 @@ ANA = {"id": "ana"}
 DAY = dt.date(2026, 9, 23)
 
 
-def copy_default(file: Path) -> None:
-    """Make a file of Django's default database."""
-    source = connections["default"]
-    source.ensure_connection()
-    with closing(sqlite3.connect(file)) as copy:
-        source.connection.backup(copy)
-
-
 class Copies:
     """Two replicas, each a file."""
 
@@ -45,8 +38,11 @@ class Copies:
 
     def catch_up(self) -> None:
         """Replication: both have now what the primary has."""
+        source = connections["default"]
+        source.ensure_connection()
         for file in self.files.values():
-            copy_default(file)
+            with closing(sqlite3.connect(file)) as copy:
+                source.connection.backup(copy)
 
     def stop(self, alias: str) -> None:
         """Its next read fails."""
@@ -54,20 +50,31 @@ class Copies:
         self.files[alias].write_bytes(b"this is no database, and it is long enough to be read" * 99)
 
 
+@pytest.fixture(scope="module")
+def migrated(
+    tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker
+) -> dict[str, Any]:
+    """The settings of a database that has its tables."""
+    given = {"ENGINE": SQLITE, "NAME": str(tmp_path_factory.mktemp("migrated") / "primary")}
+    with django_db_blocker.unblock(), default_database(given):
+        call_command("migrate", verbosity=0)
+    return given
+
+
 @pytest.fixture
 def copies(
     tmp_path: Path,
     settings: Any,
     monkeypatch: pytest.MonkeyPatch,
-    django_db_setup: None,
+    migrated: dict[str, Any],
     django_db_blocker: DjangoDbBlocker,
 ) -> Iterator[Copies]:
     """Not by the mark django_db: Django's test cases forbid an alias that comes later."""
     found = Copies(tmp_path)
     monkeypatch.setattr(replicas, "_health", {})
     with django_db_blocker.unblock():
-        copy_default(tmp_path / "primary")
-        with default_database({"ENGINE": SQLITE, "NAME": str(tmp_path / "primary")}):
+        shutil.copy(migrated["NAME"], tmp_path / "primary")
+        with default_database({**migrated, "NAME": str(tmp_path / "primary")}):
             for alias, file in found.files.items():
                 connections.databases[alias] = complete({"ENGINE": SQLITE, "NAME": str(file)})
             settings.DATABASE_REPLICAS = list(found.files)

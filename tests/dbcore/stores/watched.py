@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from django.db import connections
+
 from dbcore.stores.caching import CachingStore
 from dbcore.stores.counters import CacheCounters
 from dbcore.stores.dynamo import DynamoStore
@@ -92,8 +94,6 @@ class Held:
 
 def in_thread(call: Callable[[], Any]) -> Callable[[], Any]:
     """Run a call in a thread; the function that is returned waits for its answer."""
-    from django.db import connections
-
     answers: list[Any] = []
 
     def run() -> None:
