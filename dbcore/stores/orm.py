@@ -193,7 +193,7 @@ class OrmStore:
         """Why a record could not be written beside those that are there."""
         key = {name: values[name] for name in layout.table.key_fields}
         if self._rows(layout.model).filter(**_by_key(layout, key)).exists():
-            return AlreadyExists(f"{layout.table.name} has a record with this key")
+            return AlreadyExists("a record has this key")
         taken = self._taken(layout, values, layout.unique, key)
         return UniqueViolation(taken) if taken else Conflict("the record was written meanwhile")
 
@@ -261,7 +261,17 @@ def _by_value(unique: UniqueField, value: str) -> dict[str, Any]:
     return {unique.name: value}
 
 
-models.CharField.register_lookup(Lower)
+class UnicodeLower(Lower):
+    """Lower case as Python has it, whatever the database's locale: in the C locale PostgreSQL would
+    lower ASCII alone. SQLite's LOWER is Python's own (dbcore/sqlite_functions.py)."""
+
+    def as_postgresql(self, compiler: Any, connection: Any, **_: Any) -> Any:
+        """Through ICU's root collation, which PostgreSQL builds of every distribution have."""
+        sql, parameters = compiler.compile(self.get_source_expressions()[0])
+        return f'LOWER({sql} COLLATE "und-x-icu")', parameters
+
+
+models.CharField.register_lookup(UnicodeLower)
 
 
 def _where(query: Query) -> models.Q:

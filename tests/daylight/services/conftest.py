@@ -20,7 +20,7 @@ from dbcore.stores.errors import InvalidRecord
 from dbcore.stores.interface import Store
 from dbcore.table_sync import sync_tables
 
-PRIMARIES = ("sqlite", "dynamodb")
+PRIMARIES = ("sqlite", "postgresql", "dynamodb")
 
 
 @pytest.fixture

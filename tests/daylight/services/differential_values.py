@@ -53,6 +53,25 @@ class Raised:
     text: str
 
 
+class _Pool:
+    """Gives one of many by its number. Hypothesis shows strategies: this one is short."""
+
+    def __init__(self, values: Iterable[Any]) -> None:
+        self.values = list(values)
+
+    def __call__(self, at: int) -> Any:
+        return self.values[at]
+
+    def __repr__(self) -> str:
+        return "pool"
+
+
+def one_of(values: Iterable[Any]) -> Strategy:
+    """Each of them as often as it is there; shrinks to the first."""
+    pool = _Pool(values)
+    return st.sampled_from(range(len(pool.values))).map(pool)
+
+
 MISSING = object()  # a field that is not given after all
 
 
@@ -60,7 +79,7 @@ def of(good: Iterable[Any], bad: Iterable[Any] = (), weight: int = 6) -> Strateg
     """One of the good, at times one of the bad: about one in `weight`."""
     good, bad = list(good), list(bad)
     times = max(1, -(-weight * len(bad) // len(good))) if bad else 1
-    return st.sampled_from(good * times + bad)
+    return one_of(good * times + bad)
 
 
 # --- Arguments ----------------------------------------------------------------------------------
@@ -77,9 +96,7 @@ BAD_TIMES = [
     dt.datetime.max.replace(tzinfo=dt.timezone(-dt.timedelta(hours=1))),
 ]  # fmt: skip
 SEEN_TIMES = [
-    Past("time", back, plus)
-    for back in range(3)
-    for plus in (dt.timedelta(0), INSTANT, -INSTANT)
+    Past("time", back, plus) for back in range(3) for plus in (dt.timedelta(0), INSTANT, -INSTANT)
 ]
 EDGES = [dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC)]
 bounds = of(TIMES + SEEN_TIMES + EDGES, [*BAD_TIMES, None], weight=10)
@@ -170,21 +187,16 @@ def _values(field: models.Field[Any, Any]) -> tuple[list[Any], list[Any]]:
 _STRANGE = [("nonsense", 1), ("", 1), (5, 1), ("key", "u1/a"), ("ttl", 5)]
 
 
-def _pairs(model: type[models.Model], own: Mapping[str, Any], weight: int) -> Strategy:
+def _pairs(model: type[models.Model], own: Mapping[str, Any]) -> Strategy:
     """One field and a value for it; at times a bad one, or no field of the model."""
-    pairs = []
+    good, bad = [], list(_STRANGE)
     for column in layout_of(model).columns:
-        good, bad = _values(column.field)
-        good = own.get(column.name, good)
-        chosen = [good[at % len(good)] for at in range(weight)]
-        pairs.append((column.name, [*good, *chosen], bad))
-    return st.one_of(
-        st.sampled_from([(name, value) for name, good, _ in pairs for value in good]),
-        st.sampled_from([(name, value) for name, good, _ in pairs for value in good]),
-        st.sampled_from(
-            [(name, value) for name, good, bad in pairs for value in bad + good * 2] + _STRANGE
-        ),
-    )
+        valid, invalid = _values(column.field)
+        # As often for each field, however many values it has.
+        valid = own.get(column.name, valid)
+        good += [(column.name, valid[at % len(valid)]) for at in range(12)]
+        bad += [(column.name, value) for value in invalid]
+    return of(good, bad)
 
 
 def _no_mapping(chosen: Any) -> Any:
@@ -193,7 +205,7 @@ def _no_mapping(chosen: Any) -> Any:
 
 def updates(model: type[models.Model], own: Mapping[str, Any] | None = None) -> Strategy:
     """Changes of up to three fields."""
-    return st.lists(_pairs(model, own or {}, 4), max_size=3).map(_no_mapping)
+    return st.lists(_pairs(model, own or {}), max_size=3).map(_no_mapping)
 
 
 def data(
@@ -208,7 +220,7 @@ def data(
         found = {**parts[0], **dict(parts[1])}
         return nest({name: value for name, value in found.items() if value is not MISSING})
 
-    more = st.lists(_pairs(model, own or {}, 4), max_size=3)
+    more = st.lists(_pairs(model, own or {}), max_size=3)
     return st.tuples(st.fixed_dictionaries(dict(needed)), more).map(joined)
 
 
