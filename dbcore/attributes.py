@@ -96,8 +96,13 @@ def _check_magnitude(value: Decimal, text: str) -> None:
         )
 
 
+_NOT_ZERO = frozenset("123456789")
+
+
 def number_value(text: str) -> int | float:
     """The Python number that JSON would give for DynamoDB's number text."""
+    if text[-1:] in _NOT_ZERO and "." in text and "e" not in text and "E" not in text:
+        return float(text)  # the common case: a fraction is never whole
     if text.lstrip("-").isdigit() and len(text) <= MAX_DIGITS:
         return int(text)
     value = Decimal(text)
@@ -128,7 +133,8 @@ class TextCodec:
         return {"S": check_text(value)}
 
     def from_attribute(self, attribute: Mapping[str, Any]) -> str:
-        return str(attribute["S"])
+        text: str = attribute["S"]
+        return text
 
 
 class BooleanCodec:
@@ -255,16 +261,16 @@ def native(value: Any, depth: int = 0) -> AttributeValue:
 def plain(attribute: Mapping[str, Any]) -> Any:
     """The JSON value of an attribute in DynamoDB's terms."""
     ((tag, value),) = attribute.items()
+    if tag in ("S", "BOOL"):
+        return value
+    if tag == "N":
+        return number_value(value)
     if tag == "M":
         return {key: plain(each) for key, each in value.items()}
     if tag == "L":
         return [plain(each) for each in value]
-    if tag == "N":
-        return number_value(value)
     if tag == "NULL":
         return None
-    if tag in ("S", "BOOL"):
-        return value
     raise InvalidValue(f"an attribute of type {tag} is not JSON")
 
 

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models import signals
+from django.db.models.base import ModelState
 
 from dbcore.attributes import timestamp_text
 from dbcore.errors import InvalidValue
@@ -89,8 +91,16 @@ def record_from(layout: ItemLayout, values: Mapping[str, Any]) -> Any:
     if key_field is not None:
         key = key_field.value_of([values[name] for name in key_field.of])
         values = {**values, key_field.name: key}
-    # As the ORM does it with a row: three times as fast as by keywords.
-    return layout.model.from_db(None, names, [values[name] for name in names])
+    model = layout.model
+    if signals.pre_init.has_listeners(model) or signals.post_init.has_listeners(model):
+        return model.from_db(None, names, [values[name] for name in names])
+    # What from_db leaves behind, without the signals that nobody hears and a default for each
+    # field: a list of records is mostly this.
+    record = model.__new__(model)
+    record._state = ModelState()
+    record._state.adding = False
+    record.__dict__.update(values)
+    return record
 
 
 @functools.cache

@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from types import SimpleNamespace
@@ -22,7 +22,7 @@ from django.utils import timezone
 from daylight.models import base
 from daylight.services import api_keys
 from dbcore.guards import GUARD_KEY, OWNER, guard_table, guards_of
-from dbcore.items import ItemLayout, layout_of
+from dbcore.items import DERIVED, ItemLayout, layout_of
 from dbcore.stores.errors import StoreError, StoreUnavailable
 from dbcore.stores.pages import Page
 from dbcore.wire import get_wire
@@ -124,27 +124,25 @@ def _parts(one: Any, other: Any) -> list[tuple[str, Any, Any]] | None:
 # --- All that they hold -------------------------------------------------------------------------
 
 
-def compare_contents(layouts: Iterable[ItemLayout] = LAYOUTS) -> None:
-    """Both sides hold the same records; on DynamoDB with what is derived from them. When all are
-    compared: with their guards, and no others."""
+def compare_contents() -> None:
+    """Both sides hold the same records; on DynamoDB with what is derived from them and with their
+    guards, and no others."""
     guards = []
-    for layout in layouts:
+    for layout in LAYOUTS:
+        name = layout.table.name
         rows = {_key(layout, record.__dict__): record for record in _rows(layout)}
-        values = [(item, layout.from_item(item)) for item in _items(layout.table_name)]
-        items = {_key(layout, each): (item, each) for item, each in values}
-        assert sorted(rows) == sorted(items), f"{layout.table.name} holds other records"
-        for key, (item, each) in items.items():
+        items = {_key(layout, layout.from_item(item)): item for item in _items(layout.table_name)}
+        assert sorted(rows) == sorted(items), f"{name} holds other records"
+        for key, item in items.items():
+            values = layout.from_item(item)
             told = {column.name: getattr(rows[key], column.name) for column in layout.columns}
-            found = difference(told, each, f"{layout.table.name} {key}: ")
+            found = difference(told, values, f"{name} {key}: ")
             assert found is None, found
-            assert item == layout.to_item(each), f"{layout.table.name} {key}: what is derived"
-            guards += [guard.item for guard in guards_of(layout, each)]
-    if layouts is LAYOUTS:
-        held, wanted = (
-            sorted((each[GUARD_KEY]["S"], each[OWNER]["S"]) for each in some)
-            for some in (_items(guard_table()), guards)
-        )
-        assert held == wanted, "the guards are not the records'"
+            derived = {each: item[each] for each in DERIVED if each in item}
+            assert derived == layout.derived(values), f"{name} {key}: what is derived is stale"
+            guards += [(guard.key, guard.owner) for guard in guards_of(layout, values)]
+    held = [(each[GUARD_KEY]["S"], each[OWNER]["S"]) for each in _items(guard_table())]
+    assert sorted(held) == sorted(guards), "the guards are not the records'"
 
 
 def clear() -> None:

@@ -75,7 +75,7 @@ def one_of(values: Iterable[Any]) -> Strategy:
 MISSING = object()  # a field that is not given after all
 
 
-def of(good: Iterable[Any], bad: Iterable[Any] = (), weight: int = 6) -> Strategy:
+def of(good: Iterable[Any], bad: Iterable[Any] = (), weight: int = 25) -> Strategy:
     """One of the good, at times one of the bad: about one in `weight`."""
     good, bad = list(good), list(bad)
     times = max(1, -(-weight * len(bad) // len(good))) if bad else 1
@@ -85,8 +85,11 @@ def of(good: Iterable[Any], bad: Iterable[Any] = (), weight: int = 6) -> Strateg
 # --- Arguments ----------------------------------------------------------------------------------
 
 BAD_IDS = ["", None, 5, "x" * 65, "x" * 300, "a\0b", "\ud800"]
-USERS = ["u1"] * 6 + ["u2"] * 3 + ["U1", "ü/%", "x" * 64]
-users = of(USERS, BAD_IDS, weight=12)
+USERS = ["u1"] * 14 + ["u2"] * 4 + ["U1", "ü/%", "x" * 64]
+users = of(
+    USERS,
+    BAD_IDS,
+)
 own_ids = ["a", "B", "a/b", "\uffff", "😀", "é"]  # their order by code point is not UTF-16's
 
 TIMES = [BEGIN + each for each in (dt.timedelta(0), -INSTANT, SECOND, DAY, -DAY, -30 * DAY)]
@@ -99,36 +102,50 @@ SEEN_TIMES = [
     Past("time", back, plus) for back in range(3) for plus in (dt.timedelta(0), INSTANT, -INSTANT)
 ]
 EDGES = [dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC)]
-bounds = of(TIMES + SEEN_TIMES + EDGES, [*BAD_TIMES, None], weight=10)
-maybe_bounds = of([None] * 12 + TIMES + SEEN_TIMES + EDGES, BAD_TIMES, weight=10)
-nows = of([None] * 12 + TIMES + SEEN_TIMES, BAD_TIMES, weight=10)
-days = of(
-    [TODAY] * 4 + [TODAY + each * DAY for each in (1, -1, 30)],
-    [None, BEGIN, "2090-05-06", 5],
-    weight=10,
+starts = of([*EDGES[:1] * 9, BEGIN - 9 * DAY, *TIMES, *SEEN_TIMES], [*BAD_TIMES, None])
+ends = of([*EDGES[1:] * 9, BEGIN + 9 * DAY, *TIMES, *SEEN_TIMES], [*BAD_TIMES, None])
+maybe_starts = of([None] * 12 + EDGES[:1] * 9 + TIMES + SEEN_TIMES, BAD_TIMES)
+maybe_ends = of([None] * 20 + EDGES[1:] * 9 + TIMES + SEEN_TIMES, BAD_TIMES)
+nows = of(
+    [None] * 12 + TIMES + SEEN_TIMES,
+    BAD_TIMES,
 )
-limits = of([2, 1, 3, 1000], [0, -1, 1001, 1.0, True, None, "2"], weight=12)
+days = of(
+    [TODAY] * 4 + [TODAY + each * DAY for each in (1, -1)],
+    [None, BEGIN, "2090-05-06", 5],
+)
+limits = of(
+    [2, 1, 3, 1000],
+    [0, -1, 1001, 1.0, True, None, "2"],
+)
 cursors = of(
     [None] * 8 + [Past("cursor", back) for back in range(4)],
     ["", "x", "a:b:c", 5, "\0", "\ud800"],
-    weight=10,
 )
-wholes = of([1, 30, 3660], [0, -1, 3661, 10**9, 1.5, True, None, "1"], weight=8)
-minutes = of([1, 2, 60], [0, 10**7, 1.5, True, None], weight=8)
-lives = {  # one of both, none, or both
-    "expires_at": of([None] * 9 + TIMES + SEEN_TIMES, BAD_TIMES, weight=12),
-    "ttl": of(
-        [SECOND, 2 * SECOND, 1.5 * SECOND, DAY, 31 * DAY, None],
-        [SECOND / 2, -DAY, dt.timedelta.max, 60],
-        weight=8,
-    ),
-}
+wholes = of([1, 30, 3660], [0, -1, 3661, 10**9, 1.5, True, None, "1"], weight=12)
+minutes = of([1, 2, 60], [0, 10**7, 1.5, True, None], weight=12)
+_in_time = [DAY, 31 * DAY, SECOND, 1.5 * SECOND, 60 * SECOND]
+lives = of(  # a session's end, which may be given in two ways
+    [
+        *({"ttl": each} for each in _in_time * 5),
+        *({"expires_at": each} for each in (*TIMES, *SEEN_TIMES, EDGES[1])),
+    ],
+    [
+        *({"ttl": each} for each in (SECOND / 2, -DAY, dt.timedelta.max, 60)),
+        *({"expires_at": each} for each in BAD_TIMES),
+        {"ttl": DAY, "expires_at": BEGIN + DAY},
+    ],
+)
+changed_lives = st.one_of(st.just({}), lives)
 
 
 def ids_of(kind: str, own: Iterable[str] = ()) -> Strategy:
     """Ids of records that were written, newest first; others; and what is none."""
     past = [Past(kind, back) for back in range(4)]
-    return of([*past, *past, *own, "nothing"], BAD_IDS, weight=10)
+    return of(
+        [*past, *past, *own, "nothing"],
+        BAD_IDS,
+    )
 
 
 # --- Fields -------------------------------------------------------------------------------------
@@ -141,16 +158,17 @@ BAD_JSON = [
     "text", 5, None, (1, 2), {"x": float("nan")}, {1: 2}, {"x": Decimal(1)}, {"x": "\0"},
     ["\ud800"], {"x": {1}}, nested(MAX_NESTING + 1), [10**38], [1e-200], Big(),
 ]  # fmt: skip
-objects = of([each for each in JSON if isinstance(each, dict)], [*BAD_JSON, []], weight=8)
-jsons = of(JSON, BAD_JSON, weight=8)
-maybe_json = of([None, *JSON], BAD_JSON, weight=8)
+objects = of([each for each in JSON if isinstance(each, dict)], [*BAD_JSON, []], weight=12)
+jsons = of(JSON, BAD_JSON, weight=12)
+maybe_objects = of([None, *(each for each in JSON if isinstance(each, dict))], BAD_JSON, weight=12)
+maybe_json = of([None, *JSON], BAD_JSON, weight=12)
 EMAILS = [
     "ana@example.org", "Ana@Example.ORG", "bea@example.org", "k@example.org",
     "\u212a@example.org", "a@MÜNCHEN.de", "a@münchen.de",
 ]  # fmt: skip
 BAD_EMAILS = ["", "nobody", "a@b@c", None, 5, "x" * 250 + "@example.org", " a@example.org"]
 NAMES = ["reader", "writer", "Reader", "straße", "STRASSE", "x" * 150]
-name_lists = of([[], ["reader"], ["writer", "reader"], NAMES], [None, "reader", [5], [""]], 8)
+name_lists = of([[], ["reader"], ["writer", "reader"], NAMES], [None, "reader", [5], [""]])
 
 _NUMBERS = ([0, 1, 200, 32767], [-1, 2**63, 10**38, True, "5", 1.5, None])
 _FLOATS = ([0.5, 1, -0.0, 1e100, 10**15], [float("nan"), float("inf"), 1e-200, True, "5", None])
@@ -228,13 +246,13 @@ def _with_profile(found: dict[Any, Any]) -> dict[Any, Any]:
     return {name: value for name, value in found.items() if not (name == "profile" and not value)}
 
 
-_id = of([MISSING, *own_ids])
+_id = of([MISSING] * 6 + own_ids)
 user_data = data(
     User,
     {
-        "id": of([*USERS[:9], *USERS, MISSING], BAD_IDS, weight=30),
-        "email": of([*EMAILS, *(f"e{at}@example.org" for at in range(6))]),
-        "password_hash": of(["h"], [MISSING], weight=30),
+        "id": of([*USERS, MISSING], BAD_IDS),
+        "email": of([*EMAILS, *EMAILS, *(f"e{at}@example.org" for at in range(6))], BAD_EMAILS),
+        "password_hash": of(["h"], [MISSING]),
         "profile": st.one_of(st.just({}), st.just({}), updates(Profile)),
     },
     nest=_with_profile,
@@ -242,7 +260,7 @@ user_data = data(
 user_updates = updates(User)
 profile_updates = updates(Profile)
 plan_data = data(
-    Plan, {"title": of(["Lake"], [MISSING], 20), "id": _id, "created_at": of([MISSING, *TIMES])}
+    Plan, {"title": of(["Lake"], [MISSING]), "id": _id, "created_at": of([MISSING, *TIMES])}
 )
 plan_updates = updates(Plan)
 audit_data = data(
@@ -251,13 +269,13 @@ audit_data = data(
         "id": _id,
         "user_id": of([*USERS, None]),
         "timestamp": of([MISSING, MISSING, *TIMES]),
-        **{name: of(["x"], [MISSING], 30) for name in ("event_type", "resource", "action")},
-        "outcome": of(["success"], [MISSING], 30),
-        "source": of(["x"], [MISSING], 30),
+        **{name: of(["x"], [MISSING]) for name in ("event_type", "resource", "action")},
+        "outcome": of(["success"], [MISSING]),
+        "source": of(["x"], [MISSING]),
     },
 )
 auth_data = data(
-    AuthSession, {"id": of([MISSING, *own_ids[:3]]), "created_at": of([MISSING, *TIMES])}
+    AuthSession, {"id": of([MISSING, MISSING, *own_ids[:3]]), "created_at": of([MISSING, *TIMES])}
 )
 role_data = data(
     Role,
@@ -281,10 +299,10 @@ usage_data = data(
     ApiUsage,
     {
         "id": _id,
-        "endpoint": of(["/plans"], [MISSING], 30),
-        "method": of(["GET"], [MISSING], 30),
-        "status_code": of([200], [MISSING], 30),
-        "response_time_ms": of([1.5, 2], [MISSING], 30),
+        "endpoint": of(["/plans"], [MISSING]),
+        "method": of(["GET"], [MISSING]),
+        "status_code": of([200], [MISSING]),
+        "response_time_ms": of([1.5, 2], [MISSING]),
         "timestamp": of([MISSING, MISSING, *TIMES]),
     },
 )
