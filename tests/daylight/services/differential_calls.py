@@ -171,7 +171,7 @@ PASSING = {
     "go_on": {"back": st.integers(0, 2), "limit": v.of([None, None, None, 1, 2, 1000, 0])},
     "compare": {},
 }  # fmt: skip
-MAKING = ("create", "add", "set", "issue", "record", "log")
+MAKING = ("create", "add", "set", "issue", "record", "log", "hit")
 WEIGHTS = {"delete": 1, "end": 1}  # of what is not making; else 2
 
 
