@@ -86,10 +86,7 @@ def of(good: Iterable[Any], bad: Iterable[Any] = (), weight: int = 25) -> Strate
 
 BAD_IDS = ["", None, 5, "x" * 65, "x" * 300, "a\0b", "\ud800"]
 USERS = ["u1"] * 14 + ["u2"] * 4 + ["U1", "ü/%", "x" * 64]
-users = of(
-    USERS,
-    BAD_IDS,
-)
+users = of(USERS, BAD_IDS)
 own_ids = ["a", "B", "a/b", "\uffff", "😀", "é"]  # their order by code point is not UTF-16's
 
 TIMES = [BEGIN + each for each in (dt.timedelta(0), -INSTANT, SECOND, DAY, -DAY, -30 * DAY)]
@@ -106,18 +103,11 @@ starts = of([*EDGES[:1] * 9, BEGIN - 9 * DAY, *TIMES, *SEEN_TIMES], [*BAD_TIMES,
 ends = of([*EDGES[1:] * 9, BEGIN + 9 * DAY, *TIMES, *SEEN_TIMES], [*BAD_TIMES, None])
 maybe_starts = of([None] * 12 + EDGES[:1] * 9 + TIMES + SEEN_TIMES, BAD_TIMES)
 maybe_ends = of([None] * 20 + EDGES[1:] * 9 + TIMES + SEEN_TIMES, BAD_TIMES)
-nows = of(
-    [None] * 12 + TIMES + SEEN_TIMES,
-    BAD_TIMES,
-)
+nows = of([None] * 12 + TIMES + SEEN_TIMES, BAD_TIMES)
 days = of(
-    [TODAY] * 4 + [TODAY + each * DAY for each in (1, -1)],
-    [None, BEGIN, "2090-05-06", 5],
+    [TODAY] * 4 + [TODAY + each * DAY for each in (1, -1, 30)], [None, BEGIN, "2090-05-06", 5]
 )
-limits = of(
-    [2, 1, 3, 1000],
-    [0, -1, 1001, 1.0, True, None, "2"],
-)
+limits = of([2, 1, 3, 1000], [0, -1, 1001, 1.0, True, None, "2"])
 cursors = of(
     [None] * 8 + [Past("cursor", back) for back in range(4)],
     ["", "x", "a:b:c", 5, "\0", "\ud800"],
@@ -142,10 +132,7 @@ changed_lives = st.one_of(st.just({}), lives)
 def ids_of(kind: str, own: Iterable[str] = ()) -> Strategy:
     """Ids of records that were written, newest first; others; and what is none."""
     past = [Past(kind, back) for back in range(4)]
-    return of(
-        [*past, *past, *own, "nothing"],
-        BAD_IDS,
-    )
+    return of([*past * 3, *own, "nothing"], BAD_IDS)
 
 
 # --- Fields -------------------------------------------------------------------------------------
