@@ -12,6 +12,7 @@ import os
 import random
 import statistics
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -54,24 +55,24 @@ def add_location_history(rounds: int, *, quick: bool = False) -> Line:
     return _measure("add_location_history", {}, "add", rounds, quick)
 
 
-class Contestant:
+class Contestant(ABC):
     """One way to ask. `user` and `history` give their own kind of record, `add` writes one;
     `plain` is what such a record says, as an item."""
 
-    def __init__(self, endpoint: str, tables: dict[str, str]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def __init__(self, endpoint: str, tables: dict[str, str]) -> None: ...
 
-    def user(self, number: int) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def user(self, number: int) -> Any: ...
 
-    def history(self, number: int) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def history(self, number: int) -> Any: ...
 
-    def add(self, number: int) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def add(self, number: int) -> Any: ...
 
-    def plain(self, record: Any) -> Item:
-        raise NotImplementedError
+    @abstractmethod
+    def plain(self, record: Any) -> Item: ...
 
     def once(self, what: str, number: int) -> Any:
         return getattr(self, what)(number)
