@@ -102,7 +102,7 @@ def client_error(operation: str, answer: Answer, retries: int) -> ClientError:
     for key in ("CancellationReasons", "Item"):
         if key in body:
             response[key] = body[key]
-    return ClientError(response, operation)  # type: ignore[arg-type]
+    return ClientError(response, operation)
 
 
 def _code_of_status(status: int) -> str:
