@@ -82,6 +82,21 @@ class Holder:
         return f"{self.owner} on {self.host}, process {self.pid}, since {self.since}"
 
 
+def held_by(name: str, holder: Holder) -> LeaseHeld:
+    """The error of who wants a lease that another has."""
+    left = max(0, round(holder.expires - time.time()))
+    return LeaseHeld(
+        f"another {name} is running: {holder}. Wait until it has finished; if it is dead, "
+        f"its lease runs out in {left} seconds"
+    )
+
+
+def lost_to(name: str, holder: Holder | None) -> LeaseLost:
+    """The error of who had a lease that has run out and is another's by now."""
+    now = holder or "nobody: another that had taken it has ended"
+    return LeaseLost(f"the lease on {name} has run out; it is now held by {now}")
+
+
 class Lease:
     """A lease on `name`. Use as a context manager, and call `keep` often while working."""
 
@@ -118,19 +133,14 @@ class Lease:
             if self._put("#owner = :dead", {":dead": {"S": holder.owner}}):
                 return None
             return self.acquire()  # another was quicker
-        left = max(0, round(holder.expires - time.time()))
-        raise LeaseHeld(
-            f"another {self.name} is running: {holder}. Wait until it has finished; if it is dead, "
-            f"its lease runs out in {left} seconds"
-        )
+        raise held_by(self.name, holder)
 
     def keep(self) -> None:
         """Renew the lease when it is time to; LeaseLost when another process has it."""
         if time.monotonic() - self._renewed < RENEW_SECONDS:
             return
         if not self._put("#owner = :me", {":me": {"S": self.owner}}):
-            holder = self.holder() or "nobody: another that had taken it has ended"
-            raise LeaseLost(f"the lease on {self.name} has run out; it is now held by {holder}")
+            raise lost_to(self.name, self.holder())
 
     def release(self) -> None:
         """Give the lease up, if it is still ours."""

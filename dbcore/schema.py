@@ -23,6 +23,7 @@ Request = dict[str, Any]
 Projection = Literal["ALL", "KEYS_ONLY"]
 
 LEASE_KEY = "name"
+HOLD_KEY = "hold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +85,20 @@ def _wanted(layout: ItemLayout) -> WantedTable:
 
 
 def own_tables() -> list[WantedTable]:
-    """The layer's own: guards of unique values, and leases of work that one process does."""
-    guards = _request(guard_table(), (GUARD_KEY,), {GUARD_KEY: "S"})
-    leases = _request(lease_table(), (LEASE_KEY,), {LEASE_KEY: "S"})
-    return [WantedTable(guard_table(), guards, None), WantedTable(lease_table(), leases, TTL)]
+    """The layer's own: guards of unique values, leases of work that one process does, and legal
+    holds, by which a delete is checked."""
+    keys = (
+        (guard_table(), GUARD_KEY, None),
+        (lease_table(), LEASE_KEY, TTL),
+        # No TTL: a hold's end is compared with the clock by each delete.
+        (hold_table(), HOLD_KEY, None),
+    )
+    return [WantedTable(name, _request(name, (key,), {key: "S"}), ttl) for name, key, ttl in keys]
+
+
+def hold_table() -> str:
+    """The name of the table that holds the legal holds."""
+    return f"{settings.DYNAMODB_TABLE_PREFIX}holds"
 
 
 def _local_indexes(layout: ItemLayout) -> Iterator[_Index]:

@@ -93,6 +93,13 @@ class Table:
     expires: tuple[Deadline, ...] = ()
     # Records are never updated, and deleted by the sweep alone.
     append_only: bool = False
+    # The field with the id of the user that a record belongs to, if it belongs to one: a legal hold
+    # on the user holds it, and their erasure or export takes it along.
+    owner: str | None = None
+    # Fields that an erasure clears where the record itself must stay (an audit trail).
+    personal: tuple[str, ...] = ()
+    # Fields that no export gives out: hashes of passwords and keys.
+    secret: tuple[str, ...] = ()
 
     @property
     def key_fields(self) -> tuple[str, ...]:
@@ -108,10 +115,8 @@ class Table:
     def needs_due_day(self) -> bool:
         """Whether due records are found through the sparse index of the due day.
 
-        A hot record expires by itself, and a day index already finds what is old.
+        Those that expire as well: DynamoDB may leave them for days, or for good where TTL has been
+        switched off. A day index already finds what is old.
         """
-        return (
-            isinstance(self.retention, Retention)
-            and self.retention.tier is not Tier.HOT
-            and self.day_index is None
-        )
+        comes_due = isinstance(self.retention, Retention) or bool(self.expires)
+        return comes_due and self.day_index is None

@@ -5,10 +5,15 @@ The variables are described, with their defaults, in `.env.development` and `.en
 
 from __future__ import annotations
 
+import base64
+import binascii
+import os
+import re
 from pathlib import Path
 from typing import Any
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"  # what runs write: development databases, logs, reports
@@ -117,7 +122,7 @@ elif CACHES["records"]["BACKEND"] == "django.core.cache.backends.redis.RedisCach
         "serializer": "dbcore.stores.plain_bytes.PlainBytes",
     }
 # What `get` reads through the cache. Never what decides whether somebody may come in: sessions, API
-# keys and rate limits are always read from the store.
+# keys, rate limits and whatever is found by a unique field are always read from the store.
 DBCORE_CACHED_MODELS = [
     "daylight.User",
     "daylight.UserProfile",
@@ -127,9 +132,6 @@ DBCORE_CACHED_MODELS = [
     "daylight.TrafficData",
     "daylight.EventsCache",
 ]
-# Unique fields by which such a record is found through the cache. Not a user's email: what it finds
-# decides a sign-in.
-DBCORE_CACHED_LOOKUPS = ["daylight.Role.name", "daylight.Permission.name"]
 
 # --- DynamoDB -----------------------------------------------------------------------------------
 # "" is AWS itself; "local" the project's own engine; otherwise a URL (plain http on loopback only).
@@ -143,7 +145,7 @@ DYNAMODB_TABLE_PREFIX = env.str("DYNAMODB_TABLE_PREFIX", default="daylight-")
 DYNAMODB_CONNECT_TIMEOUT = env.float("DYNAMODB_CONNECT_TIMEOUT", default=5.0)  # seconds
 DYNAMODB_READ_TIMEOUT = env.float("DYNAMODB_READ_TIMEOUT", default=15.0)  # seconds
 DYNAMODB_DEADLINE = env.float("DYNAMODB_DEADLINE", default=30.0)  # seconds, retries included
-DYNAMODB_POOL_SIZE = env.int("DYNAMODB_POOL_SIZE", default=32)  # idle connections kept
+DYNAMODB_POOL_SIZE = env.int("DYNAMODB_POOL_SIZE", default=32)  # idle connections, async calls
 DYNAMODB_KMS_KEY_ID = env.str("DYNAMODB_KMS_KEY_ID", default="")
 DYNAMODB_POINT_IN_TIME_RECOVERY = env.bool("DYNAMODB_POINT_IN_TIME_RECOVERY", default=True)
 DYNAMODB_DELETION_PROTECTION = env.bool("DYNAMODB_DELETION_PROTECTION", default=False)
@@ -159,11 +161,125 @@ LOCAL_DYNAMODB_PATH = BASE_DIR / env.str(
 )
 LOCAL_DYNAMODB_PORT = env.int("LOCAL_DYNAMODB_PORT", default=0)  # 0: a free one
 
+
+# --- Archives of retention ------------------------------------------------------------------------
+def archive_keys(text: str) -> dict[str, bytes]:
+    """Keys by id, in order, from "id:base64,id2:base64"; the message never shows a key."""
+    keys: dict[str, bytes] = {}
+    for entry in filter(None, (each.strip() for each in text.split(","))):
+        key_id, _, encoded = entry.partition(":")
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", key_id):
+            raise ImproperlyConfigured(
+                "ARCHIVE_ENCRYPTION_KEYS must be ID:KEY,ID:KEY; an id is 1 to 64 of a-z A-Z 0-9 "
+                f"_ . -, and that of number {len(keys) + 1} is not."
+            )
+        if key_id in keys:
+            raise ImproperlyConfigured(f"ARCHIVE_ENCRYPTION_KEYS has two keys called {key_id!r}.")
+        try:
+            keys[key_id] = base64.b64decode(encoded, validate=True)
+        except (binascii.Error, ValueError):
+            keys[key_id] = b""
+        if len(keys[key_id]) != 32:
+            raise ImproperlyConfigured(
+                f"ARCHIVE_ENCRYPTION_KEYS: key {key_id!r} is not 32 bytes in base64."
+            )
+    return keys
+
+
+# Keys by id: the first encrypts, all decrypt. With none, nothing is archived.
+ARCHIVE_ENCRYPTION_KEYS = archive_keys(env.str("ARCHIVE_ENCRYPTION_KEYS", default=""))
+ARCHIVE_DIR = BASE_DIR / (env.str("ARCHIVE_DIR", default="") or VAR_DIR / "archives")
+ARCHIVE_S3_BUCKET = env.str("ARCHIVE_S3_BUCKET", default="")  # where it is set: instead of the dir
+ARCHIVE_S3_PREFIX = env.str("ARCHIVE_S3_PREFIX", default="")
+ARCHIVE_S3_ENDPOINT = env.str("ARCHIVE_S3_ENDPOINT", default="")
+ARCHIVE_KMS_KEY_ID = env.str("ARCHIVE_KMS_KEY_ID", default="")
+STORAGES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "archives": {
+        "BACKEND": "dbcore.retention.archives.files.FileArchives",
+        "OPTIONS": {"location": str(ARCHIVE_DIR)},
+    },
+}
+if ARCHIVE_S3_BUCKET:
+    STORAGES["archives"] = {
+        "BACKEND": "dbcore.retention.archives.s3.S3Archives",
+        "OPTIONS": {
+            "bucket_name": ARCHIVE_S3_BUCKET,
+            "location": ARCHIVE_S3_PREFIX.strip("/"),
+            "endpoint_url": ARCHIVE_S3_ENDPOINT or None,
+            "region_name": DYNAMODB_REGION,
+            "kms_key_id": ARCHIVE_KMS_KEY_ID,
+        },
+    }
+
 # --- Migration ------------------------------------------------------------------------------------
 MIGRATE_FROM_SQLITE = env.bool("MIGRATE_FROM_SQLITE", default=False)
 
+# --- Retention ------------------------------------------------------------------------------------
+RETENTION_GRACE_DAYS = env.int("RETENTION_GRACE_DAYS", default=30)  # a restored record stays
+
+# --- Retention ------------------------------------------------------------------------------------
+RETENTION_ENABLED = env.bool("RETENTION_ENABLED", default=True)
+# Other days than the code declares: "plans=400,users=3650". Fewer must be accepted once.
+RETENTION_DAYS = env.dict("RETENTION_DAYS", default={})
+# A sweep that would delete more than this share of a table stops and asks.
+RETENTION_MAX_SHARE = env.float("RETENTION_MAX_SHARE", default=0.2)
+# How far back the first sweep of a table in DynamoDB looks for what is due, in days.
+RETENTION_LOOKBACK_DAYS = env.int("RETENTION_LOOKBACK_DAYS", default=3650)
+
+# --- Monitoring ---------------------------------------------------------------------------------
+DB_METRICS_ENABLED = env.bool("DB_METRICS_ENABLED", default=True)
+# Seconds between records of what was measured, in the table of this model and at CloudWatch.
+DB_METRICS_INTERVAL = env.float("DB_METRICS_INTERVAL", default=60.0)
+DBCORE_METRICS_MODEL = "daylight.PerformanceMetric"
+# A line in the log for each query over DB_LATENCY_THRESHOLD.
+DB_SLOW_QUERY_LOG = env.bool("DB_SLOW_QUERY_LOG", default=True)
+DB_CLOUDWATCH_INTEGRATION = env.bool("DB_CLOUDWATCH_INTEGRATION", default=False)
+DB_CLOUDWATCH_NAMESPACE = env.str("DB_CLOUDWATCH_NAMESPACE", default="Daylight/Database")
+DB_CLOUDWATCH_ENDPOINT = env.str("DB_CLOUDWATCH_ENDPOINT", default="")  # "": AWS
+# What may read /metrics from elsewhere; "": only this machine and staff.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+# Where processes that serve together keep their counters. prometheus_client reads the variable
+# itself, when it is imported, and takes an empty one for a folder.
+PROMETHEUS_MULTIPROC_DIR = env.str("PROMETHEUS_MULTIPROC_DIR", default="")
+if PROMETHEUS_MULTIPROC_DIR:
+    PROMETHEUS_MULTIPROC_DIR = str(BASE_DIR / PROMETHEUS_MULTIPROC_DIR)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = PROMETHEUS_MULTIPROC_DIR
+    Path(PROMETHEUS_MULTIPROC_DIR).mkdir(parents=True, exist_ok=True)
+else:
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+
+# --- Alerts ---------------------------------------------------------------------------------------
+DB_ALERTS_ENABLED = env.bool("DB_ALERTS_ENABLED", default=True)
+DB_LATENCY_THRESHOLD = env.float("DB_LATENCY_THRESHOLD", default=500.0)  # milliseconds
+DB_ERROR_THRESHOLD = env.float("DB_ERROR_THRESHOLD", default=0.05)  # share of calls
+DB_CONN_THRESHOLD = env.float("DB_CONN_THRESHOLD", default=0.8)  # share of connections
+# Rules that differ from the defaults, as JSON by name: dbcore/monitoring/alerts/rules.py.
+DB_ALERT_RULES = env.str("DB_ALERT_RULES", default="")
+# Which installation an alert is about; "": the prefix of the tables.
+DB_ALERTS_SOURCE = env.str("DB_ALERTS_SOURCE", default="")
+# Where docs/runbooks is served: the page's name follows it, or stands for {name} in it.
+DB_RUNBOOK_URL = env.str("DB_RUNBOOK_URL", default="")
+ALERT_EMAIL_TO = env.list("ALERT_EMAIL_TO", default=[])
+ALERT_SLACK_WEBHOOK_URL = env.str("ALERT_SLACK_WEBHOOK_URL", default="")
+ALERT_SNS_TOPIC_ARN = env.str("ALERT_SNS_TOPIC_ARN", default="")
+ALERT_SNS_ENDPOINT = env.str("ALERT_SNS_ENDPOINT", default="")  # "": AWS
+ALERT_PAGERDUTY_ROUTING_KEY = env.str("ALERT_PAGERDUTY_ROUTING_KEY", default="")
+ALERT_PAGERDUTY_URL = env.str(
+    "ALERT_PAGERDUTY_URL", default="https://events.pagerduty.com/v2/enqueue"
+)
+
+# --- Mail -----------------------------------------------------------------------------------------
+# EMAIL_BACKEND, EMAIL_HOST, …; where there is no server, mails are printed.
+vars().update(env.email_url_config(env.str("EMAIL_URL", default="") or "consolemail://"))
+EMAIL_TIMEOUT = 10  # seconds
+DEFAULT_FROM_EMAIL = env.str("ALERT_EMAIL_FROM", default="daylight@localhost")
+
 # --- Errors to Sentry -----------------------------------------------------------------------------
 SENTRY_DSN = env.str("SENTRY_DSN", default="")
+# Who is told of holds, restores, erasures and exports: a callable that is given the event, or "".
+DBCORE_AUDIT = "daylight.services.audit.record_event"
 # The tables of an earlier database file, for `migrate_to_dynamo --source FILE`.
 DBCORE_LEGACY_TABLES = "daylight.legacy.LEGACY_TABLES"
 # Whether a command that keeps books makes its own tables in Django's database where they are

@@ -4,7 +4,16 @@ import sentry_sdk
 from django.core.exceptions import ImproperlyConfigured
 
 from settings.base import *  # noqa: F403
-from settings.base import ALLOWED_HOSTS, DYNAMODB_ENDPOINT, SECRET_KEY, SENTRY_DSN, env
+from settings.base import (
+    ALERT_EMAIL_TO,
+    ALLOWED_HOSTS,
+    ARCHIVE_ENCRYPTION_KEYS,
+    DYNAMODB_ENDPOINT,
+    EMAIL_BACKEND,
+    SECRET_KEY,
+    SENTRY_DSN,
+    env,
+)
 
 if len(SECRET_KEY) < 32:
     raise ImproperlyConfigured("DJANGO_SECRET_KEY must be set, to at least 32 characters.")
@@ -12,10 +21,16 @@ if not ALLOWED_HOSTS:
     raise ImproperlyConfigured("DJANGO_ALLOWED_HOSTS must name the hosts that are served.")
 if DYNAMODB_ENDPOINT == "local":
     raise ImproperlyConfigured("DYNAMODB_ENDPOINT=local is the development engine; leave it empty.")
+if any(secret.startswith(b"development only") for secret in ARCHIVE_ENCRYPTION_KEYS.values()):
+    raise ImproperlyConfigured("ARCHIVE_ENCRYPTION_KEYS has the development key: it is published.")
+if ALERT_EMAIL_TO and EMAIL_BACKEND == "django.core.mail.backends.console.EmailBackend":
+    raise ImproperlyConfigured("ALERT_EMAIL_TO is set, and EMAIL_URL must name the mail server.")
 
 DYNAMODB_DELETION_PROTECTION = env.bool("DYNAMODB_DELETION_PROTECTION", default=True)
 
 SECURE_SSL_REDIRECT = True
+# Prometheus asks each process itself, behind the proxy that ends TLS.
+SECURE_REDIRECT_EXEMPT = [r"^metrics$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_HSTS_SECONDS = 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True

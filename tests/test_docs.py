@@ -10,6 +10,10 @@ import pytest
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 
+from dbcore.items import layout_of
+from dbcore.schema import storage_models
+from dbcore.tables import NoRetention, Tier
+
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = ROOT / "docs" / "commands.md"
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
@@ -36,7 +40,8 @@ def described(name: str, command: BaseCommand) -> str:
         what = ", ".join(action.option_strings) or str(action.metavar or action.dest)
         if action.option_strings and action.nargs != 0:
             choices = r"\|".join(map(str, action.choices)) if action.choices else ""
-            what += f" {action.metavar or choices or action.dest.upper()}"
+            names = action.metavar or choices or action.dest.upper()
+            what += f" {names if isinstance(names, str) else ' '.join(names)}"
         meaning = " ".join(str(action.help % vars(action)).split())
         rows.append(f"| `{what}` | {meaning} |")
     if rows:
@@ -58,6 +63,39 @@ def test_every_command_is_described_as_it_is_now() -> None:
         COMMANDS.write_text(page)
     assert COMMANDS.read_text() == page, "docs/commands.md is old: UPDATE_DOCS=1 make test"
     assert "## migrate_to_dynamo" in page and "--verify-only" in page
+
+
+def policy_table() -> str:
+    """Each table's retention, from the models."""
+    lines = ["| table | kept | since | then |", "|---|---|---|---|"]
+    ends = {
+        Tier.HOT: "deleted",
+        Tier.WARM: "archived (STANDARD_IA), deleted",
+        Tier.COLD: "archived (GLACIER), deleted",
+    }
+    for layout in sorted(map(layout_of, storage_models()), key=lambda each: each.table.name):
+        table, policy = layout.table, layout.table.retention
+        if isinstance(policy, NoRetention):
+            lines.append(f"| `{table.name}` | {policy.reason} | – | – |")
+            continue
+        since = "the latest of " * (len(policy.since) > 1) + ", ".join(policy.since)
+        kept = f"{policy.days} days" + ", and while its user is kept" * bool(policy.while_kept)
+        end = ends[policy.tier]
+        if policy.tier is Tier.COLD and policy.days >= 2555:
+            end = end.replace("GLACIER", "DEEP_ARCHIVE")
+        lines.append(f"| `{table.name}` | {kept} | {since} | {end} |")
+    return "\n".join(lines)
+
+
+def test_the_policies_are_as_the_models_declare_them() -> None:
+    path = ROOT / "docs" / "retention.md"
+    page = path.read_text()
+    found = re.search(r"(<!-- policies:[^>]*-->\n)(.*)(<!-- end of policies -->)", page, re.DOTALL)
+    assert found is not None
+    if os.environ.get("UPDATE_DOCS"):
+        page = page.replace(found[0], f"{found[1]}{policy_table()}\n{found[3]}")
+        path.write_text(page)
+    assert policy_table() in page, "docs/retention.md is old: UPDATE_DOCS=1 make test"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 
-from daylight.models.base import ID_LENGTH, Stamped, id_field, owner_field
+from daylight.models.base import ID_LENGTH, Stamped, id_field, json_field, owner_field
 from dbcore.tables import Deadline, GlobalIndex, Retention, Table, Tier
 
 
@@ -25,6 +25,8 @@ class User(Stamped):
         name="users",
         hash_key="id",
         retention=Retention(2555, ("created_at", "updated_at", "last_login_at"), Tier.COLD),
+        owner="id",
+        secret=("password_hash",),
     )
 
     class Meta:
@@ -46,13 +48,14 @@ class UserProfile(Stamped):
     last_name = models.CharField(max_length=150, blank=True)
     avatar = models.CharField(max_length=500, null=True, blank=True)
     timezone = models.CharField(max_length=64, default="UTC")
-    preferences = models.JSONField(default=dict, blank=True)
-    settings = models.JSONField(default=dict, blank=True)
+    preferences = json_field(default=dict, blank=True)
+    settings = json_field(default=dict, blank=True)
 
     storage = Table(
         name="user_profiles",
         hash_key="user_id",
         retention=Retention(2555, ("updated_at",), Tier.COLD, while_kept="user_id"),
+        owner="user_id",
     )
 
     class Meta:
@@ -68,7 +71,7 @@ class UserSession(models.Model):
 
     session_id = id_field(primary_key=True)
     user_id = owner_field()
-    data = models.JSONField(default=dict, blank=True)
+    data = json_field(default=dict, blank=True)
     expires_at = models.DateTimeField(db_index=True)
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -78,6 +81,7 @@ class UserSession(models.Model):
         indexes=(GlobalIndex("UserSessionsIndex", "user_id", "created_at"),),
         expires=(Deadline("expires_at"), Deadline("created_at", days=30)),
         retention=Retention(30, ("created_at",), Tier.HOT),
+        owner="user_id",
     )
 
     class Meta:

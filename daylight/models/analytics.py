@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
-from daylight.models.base import ID_LENGTH, id_field, owner_field, record_key
+from daylight.models.base import ID_LENGTH, id_field, json_field, owner_field, record_key
 from dbcore.tables import DayIndex, Deadline, GlobalIndex, LocalIndex, Retention, Table, Tier
 
 
@@ -16,7 +16,7 @@ class UsageAnalytics(models.Model):
     user_id = owner_field()
     id = id_field()
     event_type = models.CharField(max_length=64)
-    event_data = models.JSONField(default=dict, blank=True)
+    event_data = json_field(default=dict, blank=True)
     timestamp = models.DateTimeField(default=timezone.now)
     session_id = models.CharField(max_length=ID_LENGTH, null=True, blank=True)
     user_agent = models.TextField(null=True, blank=True)
@@ -27,6 +27,7 @@ class UsageAnalytics(models.Model):
         range_key="id",
         indexes=(LocalIndex("UserAnalyticsIndex", "timestamp"), DayIndex("DateIndex")),
         retention=Retention(365, ("timestamp",), Tier.WARM),
+        owner="user_id",
     )
 
     class Meta:
@@ -53,7 +54,7 @@ class PerformanceMetric(models.Model):
     errors = models.PositiveBigIntegerField(default=0)
     rows = models.PositiveBigIntegerField(default=0)
     capacity = models.DecimalField(max_digits=20, decimal_places=1, default=0)  # capacity units
-    duration = models.JSONField(default=dict, blank=True)  # histogram, in seconds
+    duration = json_field(default=dict, blank=True)  # histogram, in seconds
     window_seconds = models.PositiveIntegerField()
 
     storage = Table(
@@ -84,7 +85,7 @@ class ErrorLog(models.Model):
     name = models.CharField(max_length=255)
     message = models.TextField(blank=True)
     stack = models.TextField(blank=True)
-    context = models.JSONField(default=dict, blank=True)
+    context = json_field(default=dict, blank=True)
     user_id = owner_field(null=True, blank=True)
     timestamp = models.DateTimeField(default=timezone.now, db_index=True)
     severity = models.CharField(max_length=16, choices=Severity, default=Severity.MEDIUM)
@@ -95,6 +96,7 @@ class ErrorLog(models.Model):
         hash_key="id",
         indexes=(GlobalIndex("SeverityIndex", "severity", "timestamp"),),
         retention=Retention(90, ("timestamp",), Tier.WARM),
+        owner="user_id",
     )
 
     class Meta:

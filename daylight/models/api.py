@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
-from daylight.models.base import ID_LENGTH, Stamped, id_field, owner_field, record_key
+from daylight.models.base import ID_LENGTH, Stamped, id_field, json_field, owner_field, record_key
 from dbcore.tables import (
     DayIndex,
     Deadline,
@@ -31,22 +31,24 @@ class ApiKey(Stamped):
     key_hash = models.CharField(max_length=128, unique=True)
     key_preview = models.CharField(max_length=16)
     user_id = owner_field(db_index=True)
-    scopes = models.JSONField(default=list, blank=True)
-    allowed_endpoints = models.JSONField(default=list, blank=True)
-    allowed_methods = models.JSONField(default=list, blank=True)
-    ip_whitelist = models.JSONField(default=list, blank=True)
+    scopes = json_field(default=list, blank=True)
+    allowed_endpoints = json_field(default=list, blank=True)
+    allowed_methods = json_field(default=list, blank=True)
+    ip_whitelist = json_field(default=list, blank=True)
     status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
     environment = models.CharField(max_length=32, default="production")
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     description = models.TextField(blank=True)
-    tags = models.JSONField(default=list, blank=True)
+    tags = json_field(default=list, blank=True)
 
     storage = Table(
         name="api_keys",
         hash_key="id",
         indexes=(GlobalIndex("UserApiKeysIndex", "user_id"),),
         retention=NoRetention("a key is revoked, not removed: the audit trail refers to it"),
+        owner="user_id",
+        secret=("key_hash",),
     )
 
     class Meta:
@@ -83,6 +85,7 @@ class ApiUsage(models.Model):
         range_key="id",
         indexes=(LocalIndex("KeyUsageIndex", "timestamp"), DayIndex("DateIndex")),
         retention=Retention(365, ("timestamp",), Tier.WARM),
+        owner="user_id",
     )
 
     class Meta:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import uuid6
 from django.db import models
 from django.utils import timezone
 
 from dbcore.fields import RecordKeyField
+from dbcore.json_numbers import JsonDecoder
 
 ID_LENGTH = 64
 
@@ -30,6 +33,11 @@ def owner_field(**kwargs: object) -> models.CharField[str, str]:
 def record_key(*of: str) -> RecordKeyField:
     """Django's primary key for a record that DynamoDB keys by two attributes."""
     return RecordKeyField(of=of)
+
+
+def json_field(**kwargs: Any) -> models.JSONField[Any, Any]:
+    """A JSON object or list, in which a number stays what it is in every database."""
+    return models.JSONField(decoder=JsonDecoder, **kwargs)
 
 
 class Stamped(models.Model):

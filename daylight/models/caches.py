@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
+from daylight.models.base import json_field
 from dbcore.tables import Deadline, Retention, Table, Tier
 
 _KEY_LENGTH = 255
@@ -13,7 +14,7 @@ _KEY_LENGTH = 255
 class CachedAnswer(models.Model):
     """What every cache keeps beside its key."""
 
-    data = models.JSONField(default=dict, blank=True)
+    data = json_field(default=dict, blank=True)
     timestamp = models.DateTimeField(default=timezone.now, db_index=True)
     expires_at = models.DateTimeField(db_index=True)
 

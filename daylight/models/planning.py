@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
-from daylight.models.base import Stamped, id_field, owner_field, record_key
+from daylight.models.base import Stamped, id_field, json_field, owner_field, record_key
 from dbcore.tables import Deadline, LocalIndex, Retention, Table, Tier
 
 
@@ -22,11 +22,11 @@ class Plan(Stamped):
     id = id_field()
     title = models.CharField(max_length=255)
     description = models.TextField(blank=True)
-    location = models.JSONField(null=True, blank=True)
+    location = json_field(null=True, blank=True)
     start_time = models.DateTimeField(null=True, blank=True)
     end_time = models.DateTimeField(null=True, blank=True)
-    activities = models.JSONField(default=list, blank=True)
-    preferences = models.JSONField(default=dict, blank=True)
+    activities = json_field(default=list, blank=True)
+    preferences = json_field(default=dict, blank=True)
     status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
 
     storage = Table(
@@ -35,6 +35,7 @@ class Plan(Stamped):
         range_key="id",
         indexes=(LocalIndex("UserPlansIndex", "created_at"),),
         retention=Retention(365, ("end_time", "updated_at"), Tier.WARM),
+        owner="user_id",
     )
 
     class Meta:
@@ -59,13 +60,14 @@ class Location(Stamped):
     longitude = models.FloatField()
     address = models.CharField(max_length=500, blank=True)
     category = models.CharField(max_length=64, blank=True)
-    metadata = models.JSONField(default=dict, blank=True)
+    metadata = json_field(default=dict, blank=True)
 
     storage = Table(
         name="locations",
         hash_key="user_id",
         range_key="id",
         retention=Retention(1095, ("updated_at",), Tier.COLD),
+        owner="user_id",
     )
 
     class Meta:
@@ -82,10 +84,10 @@ class LocationHistory(Stamped):
     key = record_key("user_id", "id")
     user_id = owner_field()
     id = id_field()
-    location = models.JSONField()
+    location = json_field()
     activity = models.CharField(max_length=64, blank=True)
     timestamp = models.DateTimeField(default=timezone.now)
-    metadata = models.JSONField(default=dict, blank=True)
+    metadata = json_field(default=dict, blank=True)
 
     storage = Table(
         name="location_history",
@@ -94,6 +96,7 @@ class LocationHistory(Stamped):
         indexes=(LocalIndex("UserTimestampIndex", "timestamp"),),
         expires=(Deadline("timestamp", days=90),),
         retention=Retention(90, ("timestamp",), Tier.HOT),
+        owner="user_id",
     )
 
     class Meta:

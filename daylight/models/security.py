@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
-from daylight.models.base import ID_LENGTH, Stamped, id_field, owner_field
+from daylight.models.base import ID_LENGTH, Stamped, id_field, json_field, owner_field
+from dbcore.append_only import AppendOnly
 from dbcore.tables import (
     DayIndex,
     Deadline,
@@ -24,7 +25,7 @@ class AuthSession(models.Model):
     user_id = owner_field()
     ip_address = models.GenericIPAddressField(null=True, blank=True)
     user_agent = models.TextField(null=True, blank=True)
-    device = models.JSONField(default=dict, blank=True)
+    device = json_field(default=dict, blank=True)
     mfa_verified = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
     last_activity_at = models.DateTimeField(default=timezone.now)
@@ -36,6 +37,7 @@ class AuthSession(models.Model):
         indexes=(GlobalIndex("UserAuthSessionsIndex", "user_id", "created_at"),),
         expires=(Deadline("expires_at"),),
         retention=NoRetention("expiry alone: a session is worth nothing once it has expired"),
+        owner="user_id",
     )
 
     class Meta:
@@ -48,7 +50,7 @@ class AuthSession(models.Model):
         return f"{self.user_id} from {self.ip_address or 'an unknown address'}"
 
 
-class AuditLog(models.Model):
+class AuditLog(AppendOnly):
     """Who did what to which resource. Never changed; deleted by the retention sweep alone."""
 
     class Outcome(models.TextChoices):
@@ -67,9 +69,9 @@ class AuditLog(models.Model):
     risk_level = models.CharField(max_length=16, default="low")
     ip_address = models.GenericIPAddressField(null=True, blank=True)
     user_agent = models.TextField(null=True, blank=True)
-    details = models.JSONField(default=dict, blank=True)
-    changes = models.JSONField(default=dict, blank=True)
-    compliance_labels = models.JSONField(default=list, blank=True)
+    details = json_field(default=dict, blank=True)
+    changes = json_field(default=dict, blank=True)
+    compliance_labels = json_field(default=list, blank=True)
     correlation_id = models.CharField(max_length=ID_LENGTH, null=True, blank=True)
     source = models.CharField(max_length=64)
 
@@ -79,6 +81,16 @@ class AuditLog(models.Model):
         indexes=(GlobalIndex("UserAuditIndex", "user_id", "timestamp"), DayIndex("DateIndex")),
         retention=Retention(2555, ("timestamp",), Tier.COLD),
         append_only=True,
+        owner="user_id",
+        personal=(
+            "user_id",
+            "session_id",
+            "ip_address",
+            "user_agent",
+            "details",
+            "changes",
+            "correlation_id",
+        ),
     )
 
     class Meta:
@@ -100,10 +112,10 @@ class Role(Stamped):
     id = id_field(primary_key=True)
     name = models.CharField(max_length=150, unique=True)
     description = models.TextField(blank=True)
-    permissions = models.JSONField(default=list, blank=True)
-    inherited_roles = models.JSONField(default=list, blank=True)
+    permissions = json_field(default=list, blank=True)
+    inherited_roles = json_field(default=list, blank=True)
     scope = models.CharField(max_length=16, choices=Scope, default=Scope.GLOBAL)
-    metadata = models.JSONField(default=dict, blank=True)
+    metadata = json_field(default=dict, blank=True)
 
     storage = Table(
         name="roles",
@@ -126,7 +138,7 @@ class Permission(Stamped):
     description = models.TextField(blank=True)
     resource = models.CharField(max_length=255)
     action = models.CharField(max_length=64)
-    conditions = models.JSONField(default=dict, blank=True)
+    conditions = json_field(default=dict, blank=True)
 
     storage = Table(
         name="permissions",

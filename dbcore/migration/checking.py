@@ -14,12 +14,12 @@ from dbcore.migration.guard_check import GuardCheck
 from dbcore.migration.ledger import Ledger, Tally
 from dbcore.migration.options import MigrationOptions
 from dbcore.migration.plan import Row, TablePlan
-from dbcore.migration.progress import Watcher
 from dbcore.migration.reads import Expected
 from dbcore.migration.report import MAX_LISTED_LETTERS, Letter, Line, Report
 from dbcore.migration.sources import Source
 from dbcore.migration.verify import ExtraCheck, Findings, RowCheck
 from dbcore.models import Checkpoint
+from dbcore.progress import Watcher
 from dbcore.wire import get_wire
 
 

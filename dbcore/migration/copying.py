@@ -14,10 +14,10 @@ from dbcore.migration.flow import Flow
 from dbcore.migration.ledger import Ledger, Tally
 from dbcore.migration.options import MigrationOptions
 from dbcore.migration.plan import TablePlan
-from dbcore.migration.progress import Watcher
 from dbcore.migration.report import MAX_LISTED_LETTERS, Letter, Line, Report
 from dbcore.migration.sources import Source
 from dbcore.models import Checkpoint
+from dbcore.progress import Watcher
 from dbcore.wire import get_wire
 
 
@@ -91,7 +91,7 @@ class Copying:
     def _progress(self, tally: Tally) -> Callable[[int], None]:
         def progress(rows: int) -> None:
             self.watch.advance(rows)
-            self.watch.dead(tally.dead_lettered)
+            self.watch.flawed(tally.dead_lettered)
 
         return progress
 

@@ -19,10 +19,10 @@ from dbcore.migration.ledger import Tally
 from dbcore.migration.options import MigrationOptions
 from dbcore.migration.plan import Row, TablePlan
 from dbcore.migration.prices import write_price
-from dbcore.migration.progress import Watcher
 from dbcore.migration.report import MAX_LISTED_LETTERS, Estimate, Letter, Line, Report
 from dbcore.migration.sources import Source
 from dbcore.migration.writes import taken_reason
+from dbcore.progress import Watcher
 from dbcore.schema import create_table_request
 
 _UNIT = 1024  # bytes that one write unit writes
@@ -96,7 +96,7 @@ class DryRun:
                     tally.dead_lettered += 1
                     self._list(plan, plan.row_key(row), str(error))
             self.watch.advance(len(page))
-            self.watch.dead(tally.dead_lettered)
+            self.watch.flawed(tally.dead_lettered)
         self.watch.end()
 
     def _row(

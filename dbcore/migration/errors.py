@@ -11,7 +11,3 @@ class MigrationError(DbcoreError):
 
 class SourceError(MigrationError):
     """The source cannot be read."""
-
-
-class Interrupted(MigrationError):
-    """A signal asked the run to stop; what is acknowledged is recorded."""

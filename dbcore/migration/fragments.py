@@ -210,14 +210,16 @@ def derived_fragments(layout: ItemLayout, at: dict[str, int]) -> list[RowFragmen
     in the row."""
     table = layout.table
     found: list[RowFragment] = []
-    if table.expires:
-        found.append(_ttl([(at[each.field], each.days * 86400) for each in table.expires]))
-    shard = at[table.key_fields[-1]]
+    deadlines = [(at[each.field], each.days * 86400) for each in table.expires]
+    if deadlines:
+        found.append(_ttl(deadlines))
+    shard = at[layout.shard_field]
     if table.day_index is not None:
         found.append(_day(at[table.day_index.timestamp], shard))
-    if table.needs_due_day and isinstance(table.retention, Retention):
-        since = [at[name] for name in table.retention.since]
-        found.append(_due_day(since, table.retention.days, shard))
+    if table.needs_due_day:
+        policy = table.retention
+        since, days = (policy.since, policy.days) if isinstance(policy, Retention) else ((), 0)
+        found.append(_due_day(deadlines, [at[name] for name in since], days * 86400, shard))
     return found
 
 
@@ -240,10 +242,16 @@ def _day(time_at: int, key_at: int) -> RowFragment:
     return fragment
 
 
-def _due_day(since: list[int], days: int, key_at: int) -> RowFragment:
+def _due_day(
+    deadlines: list[tuple[int, int]], since: list[int], kept: int, key_at: int
+) -> RowFragment:
     def fragment(row: tuple[Any, ...]) -> str:
-        latest = max([when(row[at])[1] for at in since if row[at] is not None])
-        day = dt.date.fromordinal(_UNIX_DAY + latest // 86400 + days)
+        due = [when(row[at])[1] + later for at, later in deadlines if row[at] is not None]
+        if since:
+            due.append(max([when(row[at])[1] for at in since if row[at] is not None]) + kept)
+        if not due:
+            return ""
+        day = dt.date.fromordinal(_UNIX_DAY + min(due) // 86400)
         return f',"{DUE_DAY}":{{"S":"{day.isoformat()}#{_shard(row[key_at])}"}}'
 
     return fragment

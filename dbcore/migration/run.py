@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from django.db.utils import DatabaseError
@@ -22,15 +19,16 @@ from dbcore.migration import target
 from dbcore.migration.checking import Checking
 from dbcore.migration.copying import Copying
 from dbcore.migration.dry_run import DryRun
-from dbcore.migration.errors import Interrupted, MigrationError
+from dbcore.migration.errors import MigrationError
 from dbcore.migration.flow import Flow
 from dbcore.migration.options import MigrationOptions
 from dbcore.migration.plan import TablePlan
-from dbcore.migration.progress import Silence, Watcher
 from dbcore.migration.rate import Rate
 from dbcore.migration.report import Report
 from dbcore.migration.sources import Source, open_source
 from dbcore.models import MigrationRun, new_run_id
+from dbcore.progress import Silence, Watcher
+from dbcore.stopping import Interrupted, Stop
 from dbcore.wire import get_wire
 
 LEASE_NAME = "migrate_to_dynamo"
@@ -54,7 +52,7 @@ class Migration:
             target=target.target_name(),
             dry_run=options.dry_run,
         )
-        self._stop = threading.Event()
+        self._stop = Stop()
         self._lease: Lease | None = None
         self._record: MigrationRun | None = None
         self._source_name = ""
@@ -63,7 +61,7 @@ class Migration:
         """Do all of it; a failure is in the report."""
         started = time.perf_counter()
         try:
-            with self._stop_on_signal():
+            with self._stop.on_signal():
                 self._run()
             self.report.settle()
         except (Interrupted, KeyboardInterrupt) as error:
@@ -146,29 +144,9 @@ class Migration:
             flow.close()
 
     def _tick(self) -> None:
-        if self._stop.is_set():
-            raise Interrupted("a signal asked the run to stop; run the same command to go on")
+        self._stop.check()
         if self._lease is not None:
             self._lease.keep()
-
-    @contextmanager
-    def _stop_on_signal(self) -> Iterator[None]:
-        """SIGINT and SIGTERM end the run in good order. A second one ends it at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def stop(number: int, frame: Any) -> None:
-            if self._stop.is_set():
-                raise KeyboardInterrupt
-            self._stop.set()
-
-        before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _begin_record(self) -> None:
         # Whoever holds the lease is alone: what still counts as running was killed.

@@ -55,10 +55,10 @@ def test_what_dynamodb_holds_changes_only_in_plain_sight() -> None:
     assert now == json.loads(SNAPSHOT.read_text())
 
 
-def test_there_is_a_table_for_every_stored_model_and_the_layers_own_two() -> None:
+def test_there_is_a_table_for_every_stored_model_and_the_layers_own_three() -> None:
     names = [table.name for table in wanted_tables()]
-    assert len(names) == len(set(names)) == len(storage_models()) + 2
-    assert {"daylight-unique", "daylight-leases", "daylight-users"} < set(names)
+    assert len(names) == len(set(names)) == len(storage_models()) + 3
+    assert {"daylight-unique", "daylight-leases", "daylight-holds", "daylight-users"} < set(names)
 
 
 def test_only_attributes_that_key_something_are_defined_and_each_once() -> None:

@@ -97,12 +97,19 @@ class _Upstream:
             self._stream = self._socket.makefile("rb")
             self._proxy.track(self._socket)
         self._socket.sendall(request.head + request.body)
-        answer = Message.read(self._stream)
-        if answer is None:
-            raise ConnectionError("the engine closed without an answer")
+        answer = self._answer(self._stream, request)
         if answer.last:
             self.close()
         return answer
+
+    @staticmethod
+    def _answer(stream: BinaryIO, request: Message) -> Message:
+        while True:
+            answer = Message.read(stream, bodiless=request.method == "HEAD")
+            if answer is None:
+                raise ConnectionError("the engine closed without an answer")
+            if answer.status != 100:  # the body that it asks for has been sent already
+                return answer
 
     def close(self) -> None:
         if self._socket is not None and self._stream is not None:
@@ -146,8 +153,11 @@ class _Handler(socketserver.StreamRequestHandler):
             proxy.untrack(self.connection)
             upstream.close()
 
+    def _ask_for_body(self) -> None:
+        self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
     def _serve_one(self, proxy: "FaultProxy", upstream: _Upstream) -> bool:
-        request = Message.read(cast("BinaryIO", self.rfile))
+        request = Message.read(cast("BinaryIO", self.rfile), go_on=self._ask_for_body)
         if request is None:
             return False
         answer = proxy.answer(request, upstream)

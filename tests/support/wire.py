@@ -5,6 +5,7 @@ Nothing here may normalise a head it has read: what is forwarded must be the byt
 
 import json
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -21,8 +22,18 @@ class Message:
     body: bytes
 
     @classmethod
-    def read(cls, stream: BinaryIO) -> "Message | None":
-        """The next message, or None where the other side closed between two of them."""
+    def read(
+        cls,
+        stream: BinaryIO,
+        *,
+        bodiless: bool = False,
+        go_on: Callable[[], object] = lambda: None,
+    ) -> "Message | None":
+        """The next message, or None where the other side closed between two of them.
+
+        An answer to HEAD is `bodiless`, whatever length it tells; `go_on` is called before the body
+        of a request that waits to be asked for it (Expect: 100-continue).
+        """
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             line = stream.readline()
@@ -31,7 +42,10 @@ class Message:
             if not line:
                 raise ConnectionError("closed inside a message head")
             head += line
-        length = int(cls(head, b"").header("content-length") or 0)
+        told = cls(head, b"")
+        if told.header("expect"):
+            go_on()
+        length = 0 if bodiless else int(told.header("content-length") or 0)
         body = stream.read(length)
         if len(body) < length:
             raise ConnectionError("closed inside a message body")
@@ -47,6 +61,10 @@ class Message:
     @property
     def operation(self) -> str:
         return self.header("x-amz-target").rpartition(".")[2]
+
+    @property
+    def method(self) -> str:
+        return self.head.split(b" ", 1)[0].decode("latin-1")
 
     @property
     def status(self) -> int:

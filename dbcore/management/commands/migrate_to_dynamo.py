@@ -11,9 +11,9 @@ from django.core.management.base import CommandError
 
 from dbcore.management.tool import ToolCommand
 from dbcore.migration.options import DEFAULT_CONCURRENCY, MigrationOptions
-from dbcore.migration.progress import Silence, watcher
 from dbcore.migration.run import migrate
 from dbcore.migration.text_report import print_report
+from dbcore.progress import Silence, watcher
 
 EPILOG = """
 exit status:

@@ -1,18 +1,14 @@
-"""The layer's own book-keeping, in Django's database: runs, checkpoints, dead letters.
+"""The books of migrations: runs, checkpoints, dead letters.
 
 A checkpoint may only ever say less than what DynamoDB has acknowledged, never more.
 """
 
 from __future__ import annotations
 
-import uuid6
 from django.db import models
 from django.utils import timezone
 
-
-def new_run_id() -> str:
-    """A run's id, sortable by its start."""
-    return str(uuid6.uuid7())
+from dbcore.models.ids import new_run_id
 
 
 class MigrationRun(models.Model):

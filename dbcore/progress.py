@@ -1,9 +1,11 @@
-"""What a running migration shows, on standard error: bars on a terminal, plain lines elsewhere."""
+"""What long work shows, on standard error: bars on a terminal, plain lines elsewhere. Nothing here
+may print to standard output, which is the report's."""
 
 from __future__ import annotations
 
 import sys
 import time
+from dataclasses import dataclass
 from typing import Protocol
 
 from rich.console import Console
@@ -31,13 +33,13 @@ class Watcher(Protocol):
         """A new part of the work begins."""
 
     def begin(self, table: str, total: int, done: int = 0) -> None:
-        """A table's turn: `total` rows, `done` of them already."""
+        """A table's turn: `total` records, `done` of them already."""
 
-    def advance(self, rows: int) -> None:
-        """So many more rows are done."""
+    def advance(self, count: int) -> None:
+        """So many more records are done."""
 
-    def dead(self, count: int) -> None:
-        """So many rows of this table are dead letters."""
+    def flawed(self, count: int) -> None:
+        """So many of this table's are set aside: dead letters, or what could not be restored."""
 
     def end(self) -> None:
         """The table is done."""
@@ -53,25 +55,42 @@ class Silence:
 
     def begin(self, table: str, total: int, done: int = 0) -> None: ...
 
-    def advance(self, rows: int) -> None: ...
+    def advance(self, count: int) -> None: ...
 
-    def dead(self, count: int) -> None: ...
+    def flawed(self, count: int) -> None: ...
 
     def end(self) -> None: ...
 
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What is counted, and what those that are set aside are called."""
+
+    unit: str
+    flaws: str
+
+
+ROWS = Words("rows", "dead letters")
+RECORDS = Words("records", "not restored")
+
+
 class _Rate(ProgressColumn):
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
+
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:>9,.0f} rows/s" if speed else "", style="cyan")
+        return Text(f"{speed:>9,.0f} {self._unit}/s" if speed else "", style="cyan")
 
 
 class Bars:
     """A bar for each table."""
 
-    def __init__(self) -> None:
+    def __init__(self, words: Words) -> None:
+        self._words = words
         self._console = Console(stderr=True)
         self._progress: Progress | None = None
         self._task: TaskID | None = None
@@ -84,9 +103,9 @@ class Bars:
             BarColumn(bar_width=28),
             MofNCompleteColumn(),
             TaskProgressColumn(),
-            _Rate(),
+            _Rate(self._words.unit),
             TimeRemainingColumn(elapsed_when_finished=True),
-            TextColumn("[yellow]{task.fields[letters]}"),
+            TextColumn("[yellow]{task.fields[flaws]}"),
             console=self._console,
         )
         self._progress.start()
@@ -94,16 +113,16 @@ class Bars:
     def begin(self, table: str, total: int, done: int = 0) -> None:
         if self._progress is not None:
             self._task = self._progress.add_task(
-                escape(table), total=total, completed=done, letters=""
+                escape(table), total=total, completed=done, flaws=""
             )
 
-    def advance(self, rows: int) -> None:
+    def advance(self, count: int) -> None:
         if self._progress is not None and self._task is not None:
-            self._progress.advance(self._task, rows)
+            self._progress.advance(self._task, count)
 
-    def dead(self, count: int) -> None:
+    def flawed(self, count: int) -> None:
         if self._progress is not None and self._task is not None and count:
-            self._progress.update(self._task, letters=f"dead letters: {count:,}")
+            self._progress.update(self._task, flaws=f"{self._words.flaws}: {count:,}")
 
     def end(self) -> None:
         self._task = None
@@ -120,27 +139,28 @@ class Bars:
 class Lines:
     """A line now and then."""
 
-    def __init__(self) -> None:
+    def __init__(self, words: Words) -> None:
+        self._words = words
         self._table = ""
-        self._total = self._done = self._dead = 0
+        self._total = self._done = self._flawed = 0
         self._started = self._told = 0.0
 
     def stage(self, text: str) -> None:
         self._print(text)
 
     def begin(self, table: str, total: int, done: int = 0) -> None:
-        self._table, self._total, self._done, self._dead = table, total, done, 0
+        self._table, self._total, self._done, self._flawed = table, total, done, 0
         self._started = self._told = time.monotonic()
         self._begun_with = done
 
-    def advance(self, rows: int) -> None:
-        self._done += rows
+    def advance(self, count: int) -> None:
+        self._done += count
         if time.monotonic() - self._told >= LINE_SECONDS:
             self._told = time.monotonic()
             self._print(self._line())
 
-    def dead(self, count: int) -> None:
-        self._dead = count
+    def flawed(self, count: int) -> None:
+        self._flawed = count
 
     def end(self) -> None:
         self._print(self._line())
@@ -150,16 +170,17 @@ class Lines:
     def _line(self) -> str:
         seconds = max(time.monotonic() - self._started, 1e-6)
         rate = (self._done - self._begun_with) / seconds
-        text = f"  {self._table}: {self._done:,} of {self._total:,} rows, {rate:,.0f} rows/s"
+        unit = self._words.unit
+        text = f"  {self._table}: {self._done:,} of {self._total:,} {unit}, {rate:,.0f} {unit}/s"
         if rate and self._done < self._total:
             text += f", {(self._total - self._done) / rate:,.0f} s left"
-        return text + (f", dead letters: {self._dead:,}" if self._dead else "")
+        return text + (f", {self._words.flaws}: {self._flawed:,}" if self._flawed else "")
 
     @staticmethod
     def _print(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def watcher() -> Watcher:
+def watcher(words: Words = ROWS) -> Watcher:
     """Bars when a person watches, lines when not."""
-    return Bars() if sys.stderr.isatty() else Lines()
+    return Bars(words) if sys.stderr.isatty() else Lines(words)

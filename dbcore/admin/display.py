@@ -1,10 +1,9 @@
-"""The layer's book-keeping in Django's admin: runs, checkpoints and dead letters, to read.
-
-Nothing here may be changed by hand: a checkpoint that somebody moved would lose rows silently.
-"""
+"""How the admin shows what is kept: JSON, reports, and pages that are there to read. Nothing here
+may take a record's text for markup."""
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,11 +12,8 @@ from typing import Any
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-
-from dbcore.models import Checkpoint, DeadLetter, MigrationRun
 
 EMPTY = "-"
 
@@ -159,102 +155,6 @@ def _joined(parts: Iterable[SafeString | str]) -> SafeString:
     return format_html_join("", "{}", ((part,) for part in parts))
 
 
-@admin.register(MigrationRun)
-class MigrationRunAdmin(ViewOnlyAdmin):
-    list_display = (
-        "started_at",
-        "status",
-        "source",
-        "target",
-        "rows_read",
-        "rows_written",
-        "letters",
-        "took",
-    )
-    list_filter = ("status", "started_at")
-    search_fields = ("id", "source", "target", "host", "error")
-    date_hierarchy = "started_at"
-    ordering = ("-started_at",)
-    fieldsets = (
-        (None, {"fields": ("id", "status", "source", "target", "started_at", "finished_at")}),
-        ("Rows", {"fields": ("rows_read", "rows_written", "letters", "took")}),
-        ("Report", {"fields": ("report_shown", "error")}),
-        ("How it was called", {"fields": ("host", "pid", "options")}),
-    )
-
-    @admin.display(description="dead letters", ordering="dead_lettered")
-    def letters(self, run: MigrationRun) -> SafeString | str:
-        """How many rows this run set aside, with a link to those that it still answers for."""
-        if not run.dead_lettered:
-            return "0"
-        url = reverse("admin:dbcore_deadletter_changelist")
-        return format_html('<a href="{}?run__id__exact={}">{}</a>', url, run.id, run.dead_lettered)
-
-    @admin.display(description="took")
-    def took(self, run: MigrationRun) -> str:
-        if run.finished_at is None:
-            return EMPTY
-        # Whole seconds: "0:01:07" reads better than microseconds.
-        return str(run.finished_at - run.started_at).split(".")[0]
-
-    @admin.display(description="report")
-    def report_shown(self, run: MigrationRun) -> SafeString | str:
-        return report_html(run.report)
-
-
-@admin.register(Checkpoint)
-class CheckpointAdmin(ViewOnlyAdmin):
-    list_display = (
-        "source_table",
-        "source",
-        "target",
-        "acknowledged",
-        "skipped",
-        "dead_lettered",
-        "complete",
-        "updated_at",
-    )
-    list_filter = ("complete", "source_table")
-    search_fields = ("source_table", "source", "target")
-    date_hierarchy = "updated_at"
-    ordering = ("-updated_at",)
-
-
-class ResolvedFilter(admin.SimpleListFilter):
-    """Dead letters that wait for somebody, or those that are done with."""
-
-    title = "state"
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("open", "Open"), ("resolved", "Resolved")]
-
-    def queryset(
-        self, request: HttpRequest, queryset: models.QuerySet[Any]
-    ) -> models.QuerySet[Any]:
-        if self.value() is None:
-            return queryset
-        return queryset.filter(resolved_at__isnull=self.value() == "open")
-
-
-@admin.register(DeadLetter)
-class DeadLetterAdmin(ViewOnlyAdmin):
-    list_display = ("key", "source_table", "reason_short", "created_at", "resolved")
-    list_filter = (ResolvedFilter, "source_table", "created_at")
-    search_fields = ("key", "row_ref", "reason", "source", "target", "run__id")
-    date_hierarchy = "created_at"
-    ordering = ("-created_at", "-id")
-    fieldsets = (
-        (None, {"fields": ("reason", "key", "row")}),
-        ("Where it is from", {"fields": ("source", "source_table", "row_ref")}),
-        ("Where it was to go", {"fields": ("target", "table")}),
-        ("When", {"fields": ("run", "copy_pass", "created_at", "resolved_at")}),
-    )
-
-    @admin.display(description="reason", ordering="reason")
-    def reason_short(self, letter: DeadLetter) -> str:
-        return shortened(letter.reason, 120)
-
-    @admin.display(description="resolved", boolean=True, ordering="resolved_at")
-    def resolved(self, letter: DeadLetter) -> bool:
-        return letter.resolved_at is not None
+def took(started: dt.datetime, finished: dt.datetime | None) -> str:
+    """How long something took, in whole seconds: "0:01:07" reads better than microseconds."""
+    return EMPTY if finished is None else str(finished - started).split(".")[0]

@@ -1,0 +1,14 @@
+"""The layer's book-keeping in Django's admin, by subject, to read and never to change."""
+
+from dbcore.admin import migration, retention
+from dbcore.admin.display import ReadableAdmin, json_display, json_text, preformatted, shortened
+
+__all__ = [
+    "ReadableAdmin",
+    "json_display",
+    "json_text",
+    "migration",
+    "preformatted",
+    "retention",
+    "shortened",
+]

@@ -1,0 +1,96 @@
+"""`erase_user`: parse, call, print."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from django.core.management.base import CommandError
+
+from dbcore import bookkeeping
+from dbcore.errors import DbcoreError
+from dbcore.management.people import add_signature, agrees
+from dbcore.management.tool import ToolCommand
+from dbcore.retention.erasure import erase_user
+from dbcore.retention.erasure_report import ErasureReport
+from dbcore.retention.export import without_personal_records
+
+EPILOG = """
+examples:
+  manage.py erase_user user_42 --who "A. Clerk" --why "request of 2026-11-20" --dry-run
+  manage.py erase_user user_42 --who "A. Clerk" --why "request of 2026-11-20"
+
+Archives are not rewritten: those that still hold records of the user are named, and restores leave
+these out. A file that an earlier database was migrated from is not looked into: migrating it again
+brings its records back.
+
+exit status: 0 erased (or counted, with --dry-run), 1 failed or forbidden by a legal hold; the same
+command goes on where it stopped
+"""
+
+
+class Command(ToolCommand):
+    """Erase one user."""
+
+    help = (
+        "Erases one user from every store in use and from the layer's own books. Audit entries "
+        "stay without what is personal; a legal hold on the user or any record of theirs forbids "
+        "it."
+    )
+
+    epilog = EPILOG
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("user", metavar="USER_ID", help="the user's id")
+        add_signature(parser, required=True)
+        parser.add_argument("--dry-run", action="store_true", help="count, change nothing")
+        parser.add_argument("--no-input", "--noinput", action="store_true", help="do not ask")
+        parser.add_argument(
+            "--format",
+            choices=("text", "json"),
+            default="text",
+            help="text for people (default), or JSON",
+        )
+
+    def handle(self, *args: Any, **given: Any) -> None:
+        signed = {"who": given["who"], "why": given["why"]}
+        try:
+            bookkeeping.make_ready()
+            report = erase_user(given["user"], **signed, dry_run=True)
+            if not given["dry_run"]:
+                question = f"Erase {report.records:,} records of user {given['user']} for good?"
+                if not agrees(self, question, given["no_input"]):
+                    raise CommandError("nothing was erased")
+                report = erase_user(given["user"], **signed)
+        except (DbcoreError, BotoCoreError, ClientError) as error:
+            raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            raise CommandError("interrupted: the same command goes on") from None
+        if given["format"] == "json":
+            self.stdout.write(json.dumps(report.as_json(), indent=1, ensure_ascii=False))
+        else:
+            self._print(report)
+
+    def _print(self, report: ErasureReport) -> None:
+        write = self.stdout.write
+        for each in report.tables:
+            if each.found or each.deleted or each.redacted:
+                done = f"{each.deleted:,} deleted, {each.redacted:,} kept without personal data"
+                done = f"{each.found:,} found" if report.status == "dry_run" else done
+                write(f"  {each.store:<9} {each.table:<20} {done}")
+        if report.dead_letters:
+            write(f"  {report.dead_letters:,} dead letters")
+        for archive in report.archives:
+            kind = "encrypted" if archive.encrypted else "NOT encrypted"
+            write(f"  archive {archive.archive} of {archive.table} still has records ({kind})")
+        if report.archives:
+            write("  restores leave out what these archives have of the user")
+        write(f"  hold nothing of a user: {', '.join(without_personal_records())}")
+        if report.status == "dry_run":
+            write(f"{report.records:,} records would be erased. Nothing was changed.")
+        elif report.completed_before is not None and not report.records:
+            write(f"Erased already, on {report.completed_before:%Y-%m-%d %H:%M} UTC.")
+        else:
+            write(f"Erased: {report.records:,} records (erasure {report.erasure}).")

@@ -1,0 +1,73 @@
+"""`send_test_alert`: parse, call, print."""
+
+from __future__ import annotations
+
+import functools
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandError
+from django.utils import timezone
+
+from dbcore.errors import ConfigurationError
+from dbcore.management.tool import ToolCommand
+from dbcore.monitoring.alerts.channels import CHANNELS, Channel, configured_channels
+from dbcore.monitoring.alerts.messages import test_message
+from dbcore.monitoring.alerts.outbox import SEND_DEADLINE, words
+from dbcore.monitoring.deadlines import in_time
+
+EPILOG = """
+examples:
+  manage.py send_test_alert                  through every channel that is configured
+  manage.py send_test_alert --channel slack --channel email
+
+exit status: 0 every channel took it, 1 one did not, or none is configured
+"""
+
+
+class Command(ToolCommand):
+    """Try the channels of alerts."""
+
+    help = (
+        "Sends a test through each channel of alerts that is configured, and says what the other "
+        "side answered."
+    )
+    epilog = EPILOG
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--channel", action="append", default=[], choices=sorted(CHANNELS), metavar="NAME",
+            help="this one only: email, pagerduty, slack or sns; may be repeated",
+        )  # fmt: skip
+
+    def handle(self, *args: Any, **given: Any) -> None:
+        channels = self._channels(given["channel"])
+        if not settings.DB_ALERTS_ENABLED:
+            self.stderr.write("DB_ALERTS_ENABLED is false: alerts themselves are not sent")
+        message = test_message(timezone.now())
+        answers = in_time(
+            {name: functools.partial(each.send, message) for name, each in channels.items()},
+            SEND_DEADLINE,
+        )
+        failed = 0
+        for name, answer in answers.items():
+            if isinstance(answer, str):
+                self.stdout.write(f"{name}: sent; {answer}")
+            else:
+                failed += 1
+                self.stdout.write(f"{name}: FAILED; {words(answer)}")
+        if failed:
+            raise CommandError(f"{failed} of {len(answers)} channels did not take the test")
+
+    def _channels(self, wanted: list[str]) -> dict[str, Channel]:
+        try:
+            channels = configured_channels()
+        except ConfigurationError as error:
+            raise CommandError(str(error)) from error
+        missing = sorted(set(wanted) - set(channels))
+        if missing:
+            raise CommandError(f"not configured: {', '.join(missing)}; see ALERT_* in .env")
+        if not channels:
+            raise CommandError("no channel of alerts is configured; see ALERT_* in .env")
+        return {name: each for name, each in channels.items() if not wanted or name in wanted}

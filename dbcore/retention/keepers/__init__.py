@@ -1,0 +1,1 @@
+"""Where the records are: the two stores, as retention needs them."""

@@ -1,0 +1,155 @@
+"""Records in DynamoDB, as retention needs them. Only a user's erasure or export may scan a table,
+and only one that no index opens by user."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Sequence
+
+from django.conf import settings
+from django.utils import timezone
+
+from dbcore.attributes import Item
+from dbcore.items import DUE_DAY_INDEX, ItemLayout
+from dbcore.leases import Lease
+from dbcore.retention.keepers.dynamo_calls import Request, available, read_items
+from dbcore.retention.keepers.dynamo_due import Finder
+from dbcore.retention.keepers.dynamo_holds import enforce
+from dbcore.retention.keepers.dynamo_removal import Removing
+from dbcore.retention.keepers.dynamo_return import Returning
+from dbcore.retention.keepers.interface import HoldKey, Removal, Returned, Window
+from dbcore.retention.records import key_text, owner_of
+from dbcore.retention.rules import Rule
+from dbcore.tables import GlobalIndex
+from dbcore.wire import Wire, get_wire
+
+
+class DynamoKeeper:
+    """The keeper's interface on DynamoDB."""
+
+    name = "dynamodb"
+
+    def __init__(self, clock: Callable[[], dt.datetime] = timezone.now) -> None:
+        self.unreadable: dict[tuple[str, str], str] = {}
+        self._clock = clock
+
+    @property
+    def wire(self) -> Wire:
+        """Today's wire: the endpoint is a setting."""
+        return get_wire()
+
+    @property
+    def target(self) -> str:
+        """The target as books and people know it. A local engine's port is not part of it."""
+        place = settings.DYNAMODB_ENDPOINT or "aws"
+        return f"{place} {settings.DYNAMODB_REGION} {settings.DYNAMODB_TABLE_PREFIX}*"
+
+    def lease(self, name: str, owner: str) -> Lease:
+        return Lease(self.wire, name, owner)
+
+    def count_due(self, rule: Rule, window: Window) -> int:
+        with available():
+            return self._finder(rule, window).count()
+
+    def due(self, rule: Rule, window: Window) -> Iterator[list[Item]]:
+        with available():
+            yield from self._finder(rule, window).pages()
+
+    def _finder(self, rule: Rule, window: Window) -> Finder:
+        def note(item: Item, why: str) -> None:
+            self.unreadable[rule.layout.table.name, key_text(rule.layout, item)] = why
+
+        return Finder(self.wire, rule, window, note)
+
+    def has_more_than(self, layout: ItemLayout, records: int) -> bool:
+        name = layout.table_name
+        with available():
+            # Free, but up to six hours old: that is no reason to say no.
+            table = self.wire.call("DescribeTable", {"TableName": name})["Table"]
+            return table.get("ItemCount", 0) > records or self._counts_more(layout, records)
+
+    def _counts_more(self, layout: ItemLayout, records: int) -> bool:
+        request: Request = {"TableName": layout.table_name, "Select": "COUNT"}
+        if layout.table.needs_due_day:
+            request["IndexName"] = DUE_DAY_INDEX  # its entries are keys alone
+        left = records + 1
+        while left > 0:
+            answer = self.wire.call("Scan", {**request, "Limit": left})
+            left -= answer["Count"]
+            if "LastEvaluatedKey" not in answer:
+                break
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        return left <= 0
+
+    def remove(self, rule: Rule, items: Sequence[Item]) -> list[Removal]:
+        now = max(rule.now, self._clock())
+        with available():
+            return Removing(self.wire, self.name, rule, now).remove(items)
+
+    def put_back(
+        self, layout: ItemLayout, items: Sequence[Item], *, overwrite: bool
+    ) -> list[Returned]:
+        with available():
+            returning = Returning(self.wire, self.name, layout)
+            return returning.put_back(items, overwrite=overwrite)
+
+    def read(self, layout: ItemLayout, keys: Sequence[Item]) -> list[Item | None]:
+        with available():
+            return read_items(self.wire, layout, [layout.key_of_item(key) for key in keys])
+
+    def owned_by(self, layout: ItemLayout, owner: str) -> Iterator[Item]:
+        if layout.table.owner is None:
+            return
+        with available():
+            yield from self._owned_by(layout, layout.table.owner, owner)
+
+    def _owned_by(self, layout: ItemLayout, field: str, owner: str) -> Iterator[Item]:
+        """Through the table's own key or an index on the owner, else by a scan. What an index finds
+        is read again: it lags behind."""
+        request: Request = {
+            "TableName": layout.table_name,
+            "ExpressionAttributeNames": {"#owner": layout.by_name[field].attribute},
+            "ExpressionAttributeValues": {":owner": {"S": owner}},
+            "ReturnConsumedCapacity": "TOTAL",
+        }
+        index = _index_on(layout, field)
+        if field == layout.table.hash_key:
+            asked = {"KeyConditionExpression": "#owner = :owner", "ConsistentRead": True}
+            pages = self._pages("Query", request | asked)
+        elif index is not None:
+            asked = {"KeyConditionExpression": "#owner = :owner", "IndexName": index}
+            pages = self._pages("Query", request | asked)
+        else:
+            asked = {"FilterExpression": "#owner = :owner", "ConsistentRead": True}
+            pages = self._pages("Scan", request | asked)
+        for page in pages:
+            if "IndexName" in asked:
+                keys = [layout.key_of_item(item) for item in page]
+                page = [item for item in read_items(self.wire, layout, keys) if item]
+            yield from (item for item in page if owner_of(layout, item) == owner)
+
+    def _pages(self, operation: str, request: Request) -> Iterator[list[Item]]:
+        while True:
+            answer = self.wire.call(operation, request)
+            yield answer["Items"]
+            if "LastEvaluatedKey" not in answer:
+                return
+            request = {**request, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def replace(self, layout: ItemLayout, old: Item, new: Item) -> bool:
+        with available():
+            return Returning(self.wire, self.name, layout).replace(old, new)
+
+    def enforce_holds(self, holds: Sequence[tuple[HoldKey, dt.datetime | None]]) -> None:
+        with available():
+            enforce(self.wire, holds)
+
+
+def _index_on(layout: ItemLayout, field: str) -> str | None:
+    """A global index on this field in which no record with a value is missing."""
+    for index in layout.table.indexes:
+        if isinstance(index, GlobalIndex) and index.hash_key == field:
+            ordered = index.range_key is None or not layout.by_name[index.range_key].nullable
+            if ordered:
+                return index.name
+    return None

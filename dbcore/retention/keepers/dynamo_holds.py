@@ -1,0 +1,98 @@
+"""Legal holds in DynamoDB: items in a table of the layer's own, by which every delete is checked in
+its own transaction. Django's rows are what holds; these are made equal to them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from dbcore.attributes import Item
+from dbcore.retention.keepers.dynamo_calls import Request
+from dbcore.retention.keepers.interface import HoldKey
+from dbcore.schema import HOLD_KEY, hold_table
+from dbcore.wire import Wire
+from dbcore.wire.answers import error_code
+from dbcore.wire.client import backoff
+
+UNTIL = "until"
+Hold = tuple[HoldKey, dt.datetime | None]  # None: until it is lifted
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_TRIES = 20  # of a write to a hold that a delete's transaction is just looking at
+
+
+def epoch_number(instant: dt.datetime) -> dict[str, str]:
+    """An instant in epoch seconds, exact to the microsecond."""
+    microseconds = (instant - _EPOCH) // dt.timedelta(microseconds=1)
+    return {"N": str(Decimal(microseconds).scaleb(-6))}
+
+
+def not_held(key: str, now: dt.datetime) -> dict[str, Any]:
+    """The part of a transaction that fails where a hold with this key is in force."""
+    return {
+        "ConditionCheck": {
+            "TableName": hold_table(),
+            "Key": {HOLD_KEY: {"S": key}},
+            "ConditionExpression": "attribute_not_exists(#h) OR #u <= :now",
+            "ExpressionAttributeNames": {"#h": HOLD_KEY, "#u": UNTIL},
+            "ExpressionAttributeValues": {":now": epoch_number(now)},
+        }
+    }
+
+
+def enforce(wire: Wire, holds: Sequence[Hold]) -> None:
+    """Make these the holds that are in force. New ones first: what is held stays held meanwhile."""
+    wanted = {item[HOLD_KEY]["S"]: item for item in map(_item, _merged(holds))}
+    found = {item[HOLD_KEY]["S"]: item for item in _standing(wire)}
+    for key, item in wanted.items():
+        if key not in found or not _same_end(found[key], item):
+            _write(wire, "PutItem", {"TableName": hold_table(), "Item": item})
+    for key in found.keys() - wanted.keys():
+        gone = {HOLD_KEY: {"S": key}}
+        _write(wire, "DeleteItem", {"TableName": hold_table(), "Key": gone})
+
+
+def _merged(holds: Sequence[Hold]) -> list[Hold]:
+    """One hold for each key: of several on one, the one that lasts longest."""
+    ends: dict[HoldKey, dt.datetime | None] = {}
+    for key, until in holds:
+        other = ends.get(key, until)
+        ends[key] = None if until is None or other is None else max(until, other)
+    return list(ends.items())
+
+
+def _item(hold: Hold) -> Item:
+    key, until = hold
+    item = {HOLD_KEY: {"S": key.text}}
+    return item if until is None else {**item, UNTIL: epoch_number(until)}
+
+
+def _same_end(one: Item, other: Item) -> bool:
+    ends = [item.get(UNTIL, {}).get("N") for item in (one, other)]
+    return len({end and Decimal(end) for end in ends}) == 1
+
+
+def _standing(wire: Wire) -> Iterator[Item]:
+    # A scan: of this table alone, which has an item for each hold.
+    request: Request = {"TableName": hold_table(), "ConsistentRead": True}
+    while True:
+        answer = wire.call("Scan", request)
+        yield from answer["Items"]
+        if "LastEvaluatedKey" not in answer:
+            return
+        request = {**request, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+
+def _write(wire: Wire, operation: str, request: Request) -> None:
+    for attempt in range(_TRIES):
+        try:
+            wire.call(operation, request)
+            return
+        except ClientError as error:
+            if error_code(error) != "TransactionConflictException" or attempt == _TRIES - 1:
+                raise
+        time.sleep(backoff(min(attempt, 4)))

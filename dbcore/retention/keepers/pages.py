@@ -1,0 +1,28 @@
+"""Due records in pages that fit into memory, and what becomes of those that nobody can read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import orjson
+
+from dbcore.attributes import Item
+from dbcore.retention.keepers.interface import PAGE
+
+PAGE_BYTES = 32_000_000  # of a page's items as JSON, about
+# What decoding a value raises that is not of the type or form that its field's values have.
+NOT_READABLE = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError)
+
+
+def in_pages(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """The items in lists of at most PAGE, and fewer where they are large."""
+    page: list[Item] = []
+    size = 0
+    for item in items:
+        page.append(item)
+        size += len(orjson.dumps(item))
+        if len(page) >= PAGE or size >= PAGE_BYTES:
+            yield page
+            page, size = [], 0
+    if page:
+        yield page

@@ -1,0 +1,54 @@
+"""Files with people's data in the clear: for their owner's eyes only, and never over another."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from dbcore.attributes import Item
+from dbcore.retention.archives.content import compress, to_lines
+from dbcore.retention.archives.files import write_new
+from dbcore.retention.errors import RetentionError
+
+_FOLDER_MODE = 0o700
+_FILE_MODE = 0o600
+
+
+def write_lines(path: Path, items: Sequence[Item]) -> None:
+    """Write records as gzip-compressed DynamoDB JSON lines, which ImportTable reads; whole or not
+    at all. RetentionError when it cannot be written, or is there."""
+    try:
+        path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        write_new(path, compress(to_lines(items)))
+    except OSError as error:
+        raise RetentionError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A new file to write to, which is there under its name only once all of it is written.
+
+    RetentionError when it cannot be written, or is there. A killed writer leaves a hidden
+    `.NAME.….part` behind, readable by its owner alone.
+    """
+    if path.exists():
+        raise RetentionError(f"{path} is there already, and is not written over")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(part, path)  # unlike a rename, it refuses a name that is taken
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                part.unlink()
+    except OSError as error:
+        raise RetentionError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,114 @@
+"""A sweep's report as a person reads it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from dbcore.retention.report import SweepReport, TableLine
+
+_WIDTH = 110  # where no terminal says how wide it is
+_COLUMNS = ("due", "would", "archived", "deleted")
+_HEADINGS = {"would": "would go"}
+_STAYS = {
+    "held": "under legal hold",
+    "in_grace": "restored lately",
+    "kept": "kept by another record",
+    "changed": "changed meanwhile",
+    "gone": "gone meanwhile",
+    "left": "over --max-records",
+    "unproven": "in an unproven archive",
+    "undone": "not come to",
+    "unreadable": "unreadable",
+}
+
+
+def print_report(report: SweepReport, out: Any) -> None:
+    """Print a report to a stream."""
+    stream = getattr(out, "_out", out)  # Django wraps it
+    width = None if stream.isatty() else _WIDTH
+    console = Console(file=stream, highlight=False, width=width)
+    kind = "Dry run of a sweep" if report.dry_run else "Sweep"
+    console.print(f"[bold]{kind}[/bold] {report.sweep}, as of {report.as_of:%Y-%m-%d %H:%M %Z}")
+    if report.target:
+        console.print(f"  of {report.target}", markup=False)
+    if report.lines:
+        console.print(_table(report))
+    for line in report.lines:
+        for note in line.notes:
+            console.print(f"  {line.table}: {note}", markup=False)
+    _without_policy(console, report)
+    _earlier(console, report)
+    for note in report.notes:
+        console.print(f"  note: {note}", markup=False)
+    for line in report.lines:
+        if line.error:
+            console.print(f"[red]  {escape(line.table)}: {escape(line.error)}[/red]")
+    _verdict(console, report)
+
+
+def _table(report: SweepReport) -> Table:
+    """Counts by table; columns that are zero everywhere are left out but for the first."""
+    shown = [name for name in _COLUMNS if name == "due" or report.total(name)]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=len(report.lines) > 1)
+    table.add_column("table", footer="total", no_wrap=True)
+    table.add_column("policy", no_wrap=True)
+    for name in shown:
+        heading = _HEADINGS.get(name, name)
+        footer = f"{report.total(name):,}"
+        table.add_column(heading, justify="right", footer=footer, no_wrap=True)
+    table.add_column("stays")
+    for line in report.lines:
+        counts = [_count(getattr(line, name)) for name in shown]
+        table.add_row(escape(line.table), _policy(line), *counts, _stays(line))
+    return table
+
+
+def _policy(line: TableLine) -> str:
+    return "expiry" if line.days is None else f"{line.days} days, {line.tier}"
+
+
+def _count(value: int) -> str:
+    return f"{value:,}" if value else "[dim]0[/dim]"
+
+
+def _stays(line: TableLine) -> str:
+    found = [f"{count:,} {text}" for name, text in _STAYS.items() if (count := getattr(line, name))]
+    return f"[yellow]{', '.join(found)}[/yellow]" if found else ""
+
+
+def _without_policy(console: Console, report: SweepReport) -> None:
+    for table, reason in report.without_policy.items():
+        swept = any(line.table == table for line in report.lines)
+        what = "swept for expiry only" if swept else "never swept"
+        console.print(f"  {table}: {what} ({reason})", style="dim", markup=False)
+
+
+def _earlier(console: Console, report: SweepReport) -> None:
+    for archive in report.resumed:
+        console.print(f"  archive {archive}: an earlier sweep had begun it; it is finished now")
+    for archive in report.discarded:
+        console.print(f"  archive {archive}: never proven, thrown away; nothing had been deleted")
+
+
+def _verdict(console: Console, report: SweepReport) -> None:
+    seconds = f"{report.seconds:,.1f} s"
+    if report.status == "interrupted":
+        console.print(f"[yellow]Interrupted[/yellow] after {seconds}: run the same command again")
+    elif report.status == "failed":
+        console.print(f"[red]Failed[/red] after {seconds}; the same command goes on from here")
+    elif report.status == "unproven":
+        console.print(
+            f"[red]An archive could not be proven[/red] ({seconds}): nothing of it was deleted"
+        )
+    elif report.dry_run:
+        console.print(f"Nothing was changed ({seconds}).")
+    else:
+        console.print(
+            f"[green]Done[/green]: {report.total('deleted'):,} deleted, "
+            f"{report.total('archived'):,} of them archived and proven ({seconds})"
+        )

@@ -1,0 +1,50 @@
+"""SIGINT and SIGTERM end long work in good order, between two of its steps; a second, at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from dbcore.errors import DbcoreError
+
+
+class Interrupted(DbcoreError):
+    """A signal asked the work to stop; running the same command again goes on."""
+
+
+class Stop:
+    """Whether a signal has asked the work to stop."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+
+    def check(self) -> None:
+        """Raise Interrupted if a signal has come."""
+        if self._asked.is_set():
+            raise Interrupted("a signal asked the run to stop; run the same command to go on")
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long, or until a signal comes; whether one has."""
+        return self._asked.wait(seconds)
+
+    @contextmanager
+    def on_signal(self) -> Iterator[None]:
+        """Listen for SIGINT and SIGTERM, in the main thread; elsewhere nothing is listened for."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(number: int, frame: Any) -> None:
+            if self._asked.is_set():
+                raise KeyboardInterrupt
+            self._asked.set()
+
+        before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
