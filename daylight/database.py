@@ -9,9 +9,8 @@ import atexit
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.core.cache import caches
-from django.core.management import call_command
-from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.migrations.executor import MigrationExecutor
+from django.db import connections
+from django.utils import timezone
 
 from daylight.services.access import access_service
 from daylight.services.accounts import user_service
@@ -24,9 +23,14 @@ from daylight.services.location_history import location_history_service
 from daylight.services.planning import planning_service
 from daylight.services.rate_limits import rate_limit_service
 from daylight.services.sessions import session_service
+from daylight.services.twins import end_threads, waiting
 from dbcore import bookkeeping, local_engine
 from dbcore.errors import ConfigurationError
 from dbcore.migration.once import migrate_once
+from dbcore.monitoring import pools, reporter
+from dbcore.monitoring.health import run_checks
+from dbcore.monitoring.health.report import HealthReport, health_report
+from dbcore.monitoring.summary import DatabaseMetrics, database_metrics
 from dbcore.schema import wanted_tables
 from dbcore.stores.choice import DYNAMODB, primary_store
 from dbcore.table_sync import sync_tables
@@ -40,8 +44,10 @@ __all__ = [
     "audit_service",
     "cache_service",
     "error_logging_service",
+    "get_database_metrics",
     "initialize_database",
     "location_history_service",
+    "perform_database_health_check",
     "planning_service",
     "rate_limit_service",
     "session_service",
@@ -62,20 +68,41 @@ def initialize_database() -> None:
     primary_store()  # refuses a DATABASE_PRIMARY that is none
     bookkeeping.make_ready()
     if settings.DATABASE_PRIMARY != DYNAMODB:
-        _make_sql_ready()
+        bookkeeping.make_tables("daylight", "the records' tables")
     if settings.DATABASE_PRIMARY == DYNAMODB or settings.MIGRATE_FROM_SQLITE:
         _make_dynamodb_ready()
     if settings.MIGRATE_FROM_SQLITE:
         migrate_once()
+    # Not before: a migration that verifies itself must not find new records of its own source.
+    reporter.report_from_here()
+
+
+def get_database_metrics(minutes: float = 15) -> DatabaseMetrics:
+    """What all processes did in the last `minutes`, by store, table and operation, with what this
+    one has not reported yet; this one's pools, cache, slow and failed queries. Plain data for JSON;
+    times are in milliseconds. Where the store is out of reach it is this process's alone, and
+    `window.scope` says so."""
+    return database_metrics(minutes, timezone.now())
+
+
+def perform_database_health_check() -> HealthReport:
+    """How the database layer is: the worst status, and what each check says and how long it took.
+    Plain data for JSON; ends within DB_HEALTH_DEADLINE seconds, and raises for nothing that is not
+    well."""
+    now = timezone.now()
+    return health_report(run_checks(now=now), now)
 
 
 def shutdown_database() -> None:
-    """Close what this process holds: connections to DynamoDB, this thread's to SQL databases and to
-    caches, and its use of the local engine, which the last user stops.
+    """Write down what was measured, and close what this process holds: async calls' threads,
+    connections to DynamoDB, this thread's to SQL databases and to caches, and its use of the local
+    engine, which the last user stops.
 
     Idempotent; runs by itself when the process ends. Calls that come after it open what they need
     anew. Other threads' SQL connections end with their threads.
     """
+    reporter.stop()
+    end_threads()
     close_wires()
     if settings.configured:
         for connection in connections.all(initialized_only=True):
@@ -83,19 +110,6 @@ def shutdown_database() -> None:
                 connection.close()
         caches.close_all()
     local_engine.release()
-
-
-def _make_sql_ready() -> None:
-    """The records' tables in Django's database; bookkeeping has found that it answers."""
-    executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
-    wanted = [node for node in executor.loader.graph.leaf_nodes() if node[0] == "daylight"]
-    if not executor.migration_plan(wanted):
-        return
-    if not settings.DBCORE_AUTO_MIGRATE:
-        raise ConfigurationError(
-            "Django's database lacks the records' tables: run `manage.py migrate` first"
-        )
-    call_command("migrate", "daylight", verbosity=0, interactive=False)
 
 
 def _make_dynamodb_ready() -> None:
@@ -123,4 +137,5 @@ def _check_dynamodb() -> None:
         ) from error
 
 
+pools.WAITING.append(waiting)
 atexit.register(shutdown_database)

@@ -15,31 +15,27 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.management import call_command
-from django.db import models as django_models
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
 from daylight import mirrors, models
-from dbcore.items import ItemLayout, layout_of
+from dbcore.items import layout_of
 from dbcore.local_engine import shared_engine
 from dbcore.migration.options import MigrationOptions
-from dbcore.migration.progress import watcher
 from dbcore.migration.report import EXIT_COMPLETE, Report
 from dbcore.migration.run import migrate
 from dbcore.migration.text_report import print_report
-from dbcore.schema import storage_models
+from dbcore.progress import watcher
+from dbcore.retention.options import SweepOptions
+from dbcore.retention.sweep import enforce_retention
+from dbcore.retention.text_report import print_report as print_sweep
 from dbcore.table_sync import sync_tables
-from dbcore.tables import Retention, Tier
 from dbcore.wire import HOOKS, Call, get_wire
 
 MOTO_ROWS = 3_000  # moto's server is written in Python: fewer rows, the same show
-_WHERE_IT_GOES = {
-    Tier.HOT: "expires by itself",
-    Tier.WARM: "archive (STANDARD_IA), then delete",
-    Tier.COLD: "archive (GLACIER), then delete",
-}
 
 
 class Demo:
@@ -60,6 +56,9 @@ class Demo:
             self._tables()
             report = migrate(MigrationOptions(now=self.now), watcher())
             print_report(report, self.out)
+            if report.error:
+                self.console.print(f"[red]{escape(report.error)}[/red]")
+                return report.exit_code
             again = self._again()
             self._same_answer()
         self._health()
@@ -163,34 +162,9 @@ class Demo:
         self.console.print(table)
 
     def _retention(self) -> None:
-        self._step("Retention: what each policy would do today (nothing is deleted here)")
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        table.add_column("table")
-        for name in ("records", "due"):
-            table.add_column(name, justify="right")
-        table.add_column("policy")
-        for model in storage_models():
-            layout = layout_of(model)
-            policy = layout.table.retention
-            if isinstance(policy, Retention):
-                total, due = self._due(layout, model)
-                text = f"{policy.days} days, {_WHERE_IT_GOES[policy.tier]}"
-                shown = f"[yellow]{due:,}[/yellow]" if due else "0"
-                table.add_row(layout.table.name, f"{total:,}", shown, text)
-            else:
-                total = model._default_manager.count()
-                table.add_row(layout.table.name, f"{total:,}", "–", f"[dim]{policy.reason}[/dim]")
-        self.console.print(table)
-
-    def _due(self, layout: ItemLayout, model: type[django_models.Model]) -> tuple[int, int]:
-        """How many records there are, and how many of them their policy makes due."""
-        names = [column.name for column in layout.columns]
-        due = total = 0
-        for values in model._default_manager.values(*names).iterator(chunk_size=1000):
-            total += 1
-            when = layout.due_at(values)
-            due += when is not None and when <= self.now
-        return total, due
+        self._step("Retention: what a sweep would do today (a dry run: nothing is deleted)")
+        report = enforce_retention(SweepOptions(store="orm", dry_run=True, as_of=self.now))
+        print_sweep(report, self.out)
 
     def _closing(self, report: Report, again: Report) -> int:
         proven = report.exit_code == EXIT_COMPLETE and again.exit_code == EXIT_COMPLETE

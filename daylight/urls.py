@@ -1,8 +1,8 @@
-"""The pages of this project: the admin."""
+"""The pages of this project: the admin, and what monitoring shows."""
 
 from django.contrib import admin
 from django.http import HttpResponse
-from django.urls import path
+from django.urls import include, path
 from django.views.generic import RedirectView
 
 # A sun on the horizon; served here so that no browser logs a missing icon.
@@ -14,5 +14,6 @@ ICON = (
 urlpatterns = [
     path("favicon.ico", lambda request: HttpResponse(ICON, content_type="image/svg+xml")),
     path("admin/", admin.site.urls),
+    path("", include("dbcore.monitoring.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index")),
 ]

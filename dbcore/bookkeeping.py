@@ -1,6 +1,15 @@
-"""That the layer's own tables are there in Django's database."""
+"""That the tables of an application are there in Django's database: the layer's own, and the
+records'. However many processes start at once, one makes them; they must never be made by two.
+"""
 
 from __future__ import annotations
+
+import sys
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from django.conf import settings
 from django.core.management import call_command
@@ -9,20 +18,96 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import DatabaseError
 
 from dbcore.errors import ConfigurationError
+from dbcore.local_engine.locks import FileLock
+
+PATIENCE = 3600.0  # seconds to wait for another process that is making tables
+_POLL = 0.05
+_LOCK = zlib.crc32(b"dbcore.bookkeeping")  # the number of PostgreSQL's advisory lock
 
 
 def make_ready() -> None:
     """Make the book-keeping's tables where settings allow it, else say how they are made."""
-    connection = connections[DEFAULT_DB_ALIAS]
+    make_tables("dbcore", "the book-keeping's tables")
+
+
+def make_tables(application: str, what: str) -> None:
+    """Make the tables of an application, `what` they are to people, where settings allow it.
+
+    ConfigurationError where they are missing and may not or cannot be made.
+    """
     try:
-        executor = MigrationExecutor(connection)
-        wanted = [node for node in executor.loader.graph.leaf_nodes() if node[0] == "dbcore"]
-        if not executor.migration_plan(wanted):
+        if not settings.DBCORE_AUTO_MIGRATE:
+            if _lacks(application):
+                raise ConfigurationError(
+                    f"Django's database lacks {what}: run `manage.py migrate` first"
+                )
             return
-    except DatabaseError as error:
+        with _alone():
+            if _lacks(application):
+                _migrate(application, what)
+    except (DatabaseError, OSError) as error:
         raise ConfigurationError(f"Django's database cannot be used: {error}") from error
-    if not settings.DBCORE_AUTO_MIGRATE:
-        raise ConfigurationError(
-            "Django's database lacks the book-keeping's tables: run `manage.py migrate` first"
-        )
-    call_command("migrate", "dbcore", verbosity=0, interactive=False)
+
+
+def _lacks(application: str) -> bool:
+    """Whether there are migrations of the application to apply."""
+    executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
+    wanted = [node for node in executor.loader.graph.leaf_nodes() if node[0] == application]
+    return bool(executor.migration_plan(wanted))
+
+
+def _migrate(application: str, what: str) -> None:
+    try:
+        call_command("migrate", application, verbosity=0, interactive=False)
+    except Exception as error:
+        # `manage.py migrate` knows nothing of our lock, and may have been faster.
+        if _lacks(application):
+            raise ConfigurationError(
+                f"Django's database lacks {what}, and they cannot be made: {error}. "
+                "See `manage.py migrate`"
+            ) from error
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """No other process is within this on the same database, where it is one of the databases of
+    which we know how that is said."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    if connection.vendor == "postgresql":
+        # Asked for again and again: a statement that waited would be ended by a statement_timeout.
+        _wait(lambda: _ask("SELECT pg_try_advisory_lock(%s)"), "PostgreSQL's advisory lock")
+        try:
+            yield
+        finally:
+            _ask("SELECT pg_advisory_unlock(%s)")
+    elif connection.vendor == "sqlite" and sys.platform != "win32" and not _is_in_memory():
+        # Before the first connection: of several that switch a new file to WAL some would fail.
+        lock = FileLock(Path(f"{connection.settings_dict['NAME']}.migrating"))
+        _wait(lock.try_lock, str(lock.path))
+        try:
+            yield
+        finally:
+            lock.release()
+    else:
+        yield
+
+
+def _is_in_memory() -> bool:
+    return bool(connections[DEFAULT_DB_ALIAS].is_in_memory_db())  # type: ignore[attr-defined]
+
+
+def _ask(statement: str) -> bool:
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute(statement, [_LOCK])
+        return bool(cursor.fetchone()[0])
+
+
+def _wait(try_lock: Callable[[], bool], what: str) -> None:
+    until = time.monotonic() + PATIENCE
+    while not try_lock():
+        if time.monotonic() >= until:
+            raise ConfigurationError(
+                f"another process has been making tables for {PATIENCE:g} seconds (it holds "
+                f"{what}): is it suspended or hanging?"
+            )
+        time.sleep(_POLL)

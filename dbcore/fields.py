@@ -10,11 +10,17 @@ from django.db import models
 from dbcore.attributes import timestamp_text
 
 _SEPARATOR = "/"
+# Characters of the longest key: two parts of 255, each of which may be escaped, three for one.
+MAX_JOINED = 2 * 3 * 255 + len(_SEPARATOR)
 
 
 def joined_key(parts: Iterable[str]) -> str:
     """Key parts as one text; injective, since the separator is escaped in every part."""
-    return _SEPARATOR.join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+    return _SEPARATOR.join(map(_escaped, parts))
+
+
+def _escaped(part: str) -> str:
+    return part.replace("%", "%25").replace("/", "%2F")
 
 
 def split_key(text: str) -> list[str]:
@@ -36,7 +42,7 @@ class RecordKeyField(models.CharField):  # type: ignore[type-arg]
     def __init__(self, *, of: tuple[str, ...], **kwargs: Any) -> None:
         self.of = tuple(of)
         kwargs.update(primary_key=True, editable=False, serialize=False)
-        kwargs.setdefault("max_length", 700)
+        kwargs.setdefault("max_length", MAX_JOINED)
         super().__init__(**kwargs)
 
     def deconstruct(self) -> Any:
@@ -54,5 +60,20 @@ class RecordKeyField(models.CharField):  # type: ignore[type-arg]
         """The key made of `parts`: text, or aware datetimes in DynamoDB's form."""
         return joined_key(part if isinstance(part, str) else timestamp_text(part) for part in parts)
 
+    @staticmethod
+    def values_of(columns: Iterable[Sequence[Any]]) -> list[str]:
+        """The keys of many records, of the lists of their first parts, second parts, …"""
+        return list(map(_SEPARATOR.join, zip(*map(_key_parts, columns), strict=True)))
+
     def get_pk_value_on_save(self, instance: models.Model) -> str:
         return self.value_for(instance)
+
+
+def _key_parts(values: Sequence[Any]) -> Sequence[str]:
+    """One part of many keys, escaped. That is seldom needed: one look at them all is enough."""
+    try:
+        together = "".join(values)
+    except TypeError:  # not all of them are text
+        values = [each if isinstance(each, str) else timestamp_text(each) for each in values]
+        together = "".join(values)
+    return list(map(_escaped, values)) if "%" in together or "/" in together else values

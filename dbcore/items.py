@@ -5,10 +5,11 @@ An `ItemLayout` is derived from the model's fields and its `storage`; nothing is
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import functools
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,7 @@ from dbcore.attributes import (
     codec_for,
     item_bytes,
 )
+from dbcore.columns import ColumnReader, column_reader
 from dbcore.errors import InvalidValue
 from dbcore.fields import RecordKeyField
 from dbcore.tables import DAY_SHARDS, GlobalIndex, LocalIndex, Retention, Table
@@ -40,7 +42,9 @@ DUE_DAY_INDEX = "DueDayIndex"
 DERIVED = (TTL, DAY, DUE_DAY)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _ABSENT: AttributeValue = {}
+_DATES = (models.DateField, models.DateTimeField)
 _SECOND = dt.timedelta(seconds=1)
+_LAST_SECOND = (dt.datetime.max.replace(tzinfo=dt.UTC) - _EPOCH) // _SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,20 @@ class ItemLayout:
             (column.name, column.attribute, column.codec.from_attribute) for column in self.columns
         )
 
+    def columns_of(self, items: Sequence[Item]) -> list[list[Any]]:
+        """The values of many items, a list for each of `columns`: the same as from_item gives.
+
+        Raises an error where from_item would not: of a field that may not be null, but is absent.
+        """
+        return [read(items) for read in self._column_readers]
+
+    @functools.cached_property
+    def _column_readers(self) -> tuple[ColumnReader, ...]:
+        return tuple(
+            column_reader(column.attribute, column.codec, nullable=column.nullable)
+            for column in self.columns
+        )
+
     def key_of(self, values: Mapping[str, Any]) -> Item:
         """The item's primary key."""
         return {
@@ -192,18 +210,40 @@ class ItemLayout:
         return min(instants, default=None)
 
     def due_at(self, values: Mapping[str, Any]) -> dt.datetime | None:
-        """When the retention policy makes the record due, or None: never within the calendar."""
+        """When the record is due: as soon as it has expired or its policy says so.
+
+        None: never, or not within the calendar.
+        """
+        instants = []
+        expires = self.expires_at(values)
+        if expires is not None and expires <= _LAST_SECOND:
+            instants.append(_EPOCH + expires * _SECOND)
         policy = self.table.retention
-        if not isinstance(policy, Retention):
-            return None
-        since: dt.datetime = max(values[name] for name in policy.since if values[name] is not None)
-        try:
-            return since.astimezone(dt.UTC) + dt.timedelta(days=policy.days)
-        except OverflowError:
-            return None
+        if isinstance(policy, Retention):
+            since = max(values[name] for name in policy.since if values[name] is not None)
+            with contextlib.suppress(OverflowError):
+                instants.append(since.astimezone(dt.UTC) + dt.timedelta(days=policy.days))
+        return min(instants, default=None)
+
+    @functools.cached_property
+    def due_sources(self) -> frozenset[str]:
+        """The fields on which `due_at` depends."""
+        policy = self.table.retention
+        since = policy.since if isinstance(policy, Retention) else ()
+        return frozenset((*since, *(deadline.field for deadline in self.table.expires)))
+
+    @functools.cached_property
+    def shard_field(self) -> str:
+        """The key's field by which records are spread over a day's shards: its last text, since
+        what is counted by windows of time has many records of one window."""
+        texts = [each.name for each in self.key if not isinstance(each.field, _DATES)]
+        return texts[-1] if texts else self.key[-1].name
 
     def _sharded(self, day: dt.date, values: Mapping[str, Any]) -> str:
-        return f"{day.isoformat()}#{shard_of(str(values[self.table.key_fields[-1]]))}"
+        (key,) = (
+            self.by_name[self.shard_field].codec.to_attribute(values[self.shard_field]).values()
+        )
+        return f"{day.isoformat()}#{shard_of(key)}"
 
 
 def shard_of(key: str) -> int:

@@ -7,10 +7,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from daylight.services import twins
 from dbcore.local_engine import LocalEngine
 from dbcore.wire import HOOKS, close_wires
 
-pytest_plugins = ["tests.support.engine", "tests.support.postgres", "tests.support.redis"]
+pytest_plugins = [
+    "tests.support.archives",
+    "tests.support.engine",
+    "tests.support.postgres",
+    "tests.support.redis",
+]
 
 
 @pytest.fixture
@@ -21,5 +27,8 @@ def dynamodb(
     settings.DYNAMODB_ENDPOINT = dynamodb_engine.endpoint
     settings.DYNAMODB_TABLE_PREFIX = f"t{uuid.uuid4().hex[:8]}-"
     yield dynamodb_engine
+    # What a gather that failed has left under way is not to run on into the next test.
+    twins.threads(settings.DYNAMODB_POOL_SIZE).shutdown()
+    twins.end_threads()
     close_wires()
     HOOKS.clear()

@@ -14,6 +14,8 @@ from django.db import models
 from daylight.models import Permission, Role
 from daylight.services.base import Service, check_id, check_mapping, new_record
 from daylight.services.checks import check_texts
+from daylight.services.twins import twin
+from dbcore.stores.choice import primary_store
 from dbcore.stores.errors import InvalidRecord, RecordNotFound
 from dbcore.stores.interface import Record
 
@@ -31,7 +33,8 @@ class AccessService(Service):
 
     def create_role(self, data: Mapping[str, Any]) -> Role:
         """Write a new role; `permissions` and `inherited_roles` are lists of names, which need
-        not exist yet. UniqueViolation (name), AlreadyExists, InvalidRecord, StoreUnavailable."""
+        not exist yet. UniqueViolation (name), AlreadyExists, Conflict, InvalidRecord,
+        StoreUnavailable."""
         role = new_record(Role, data)
         _check_role(role.__dict__)
         return self.store.add(role)
@@ -60,8 +63,8 @@ class AccessService(Service):
         self.store.delete(Role, {"id": check_id("role_id", role_id)})
 
     def create_permission(self, data: Mapping[str, Any]) -> Permission:
-        """Write a new permission. UniqueViolation (name), AlreadyExists, InvalidRecord (with
-        conditions that `is_allowed` would not understand too), StoreUnavailable."""
+        """Write a new permission. UniqueViolation (name), AlreadyExists, Conflict, InvalidRecord
+        (with conditions that `is_allowed` would not understand too), StoreUnavailable."""
         permission = new_record(Permission, data)
         _check_permission(permission.__dict__)
         return self.store.add(permission)
@@ -119,6 +122,18 @@ class AccessService(Service):
             for permission in self._permissions_of(wanted)
         )
 
+    acreate_role = twin(create_role)
+    aget_role = twin(get_role)
+    aget_role_by_name = twin(get_role_by_name)
+    aupdate_role = twin(update_role)
+    adelete_role = twin(delete_role)
+    acreate_permission = twin(create_permission)
+    aget_permission = twin(get_permission)
+    aget_permission_by_name = twin(get_permission_by_name)
+    aupdate_permission = twin(update_permission)
+    adelete_permission = twin(delete_permission)
+    ais_allowed = twin(is_allowed)
+
     def _permissions_of(self, roles: Sequence[str]) -> Iterator[Permission]:
         """The permissions of these roles and all that they inherit from, each read once."""
         seen: set[str] = set()
@@ -146,7 +161,7 @@ class AccessService(Service):
 
     def _find(self, model: type[Record], name: str) -> Record | None:
         try:
-            return self.store.get_by_unique(model, "name", name)
+            return primary_store(cached=False).get_by_unique(model, "name", name)
         except InvalidRecord:
             return None  # no record can have such a name
 
@@ -157,7 +172,7 @@ class AccessService(Service):
         return found
 
     def _get_by_name(self, model: type[Record], name: str) -> Record:
-        found = self.store.get_by_unique(model, "name", name)
+        found = primary_store(cached=False).get_by_unique(model, "name", name)
         if found is None:
             raise _missing(model, name)
         return found

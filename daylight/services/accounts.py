@@ -1,23 +1,34 @@
 """Users and their profiles, made and removed together. An e-mail address has one owner, case
-aside."""
+aside. Nothing here may leave a user without their profile, or a profile without its user."""
 
 from __future__ import annotations
 
+import datetime as dt
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
+
+from django.utils import timezone
 
 from daylight.models import User, UserProfile
 from daylight.models.base import ID_LENGTH
+from daylight.services.api_keys import api_key_service
 from daylight.services.base import Service, check_id, check_mapping, new_record
 from daylight.services.sessions import session_service
-from dbcore.stores.errors import RecordNotFound
+from daylight.services.twins import twin
+from dbcore.stores.choice import primary_store
+from dbcore.stores.errors import Conflict, RecordNotFound, StoreError
 from dbcore.stores.interface import Add, Delete, Write
+from dbcore.wire.client import backoff
 
 PROFILE = "profile"
+TRIES = 5  # of a deletion that others come between
 
 
 class UserService(Service):
-    """Users and profiles. All reads see the writes before them."""
+    """Users and profiles. `get_user_by_email` always asks the store, consistently; look-ups by id
+    may come from the cache of records."""
 
     def create_user(self, data: Mapping[str, Any]) -> tuple[User, UserProfile]:
         """Write a new user and their profile: both or neither.
@@ -27,7 +38,7 @@ class UserService(Service):
         when it is not.
 
         Returns the user and the profile. AlreadyExists (a user or a profile has this id),
-        UniqueViolation (email, case aside, or username), InvalidRecord, StoreUnavailable.
+        UniqueViolation (email, case aside, or username), Conflict, InvalidRecord, StoreUnavailable.
         """
         fields = dict(check_mapping("data", data))
         given = check_mapping(PROFILE, fields.pop(PROFILE, {}))
@@ -79,23 +90,59 @@ class UserService(Service):
         return self.store.update(UserProfile, {"user_id": _id(user_id)}, updates)
 
     def delete_user(self, user_id: str) -> None:
-        """End the user's sessions and remove the user with their profile, which is one transaction;
-        the e-mail address is free again. Other records of the user stay until their retention ends.
+        """End the user's sessions, revoke their API keys, and remove the user with their profile,
+        which is one transaction; the e-mail address is free again. Other records of the user stay
+        until their retention ends.
 
-        Sessions are found as `session_service.end_all_of_user` finds them: on DynamoDB one that was
-        begun within the last second or so may outlive the user until it expires. After
-        StoreUnavailable the user may be there without sessions, and the call can be made again.
+        From then on no session and no key of theirs is served, found here or not. Do not give
+        their id to somebody else: what is left under it would be theirs. After Conflict (the user
+        is deleted and made anew faster than they can be removed) and StoreUnavailable the user may
+        be there without sessions and keys, and the call can be made again.
 
         RecordNotFound, Conflict, InvalidRecord, StoreUnavailable.
         """
-        user = self.get_user_by_id(user_id)
-        session_service.end_all_of_user(user.id)
-        writes: list[Write] = [Delete(User, {"id": user.id})]
-        # A user that was migrated may have no profile.
-        if self.store.get(UserProfile, {"user_id": user.id}) is not None:
-            writes.append(Delete(UserProfile, {"user_id": user.id}))
-        self.store.transact(writes)
-        session_service.end_all_of_user(user.id)  # those that were begun meanwhile
+        key = {"id": _id(user_id)}
+        for turn in range(TRIES):
+            user = primary_store(cached=False).get(User, key)
+            if user is None:
+                raise RecordNotFound(f"there is no user {user_id}")
+            _shut_out(user_id)
+            try:
+                self.store.transact(_removal(user))
+            except (Conflict, RecordNotFound):  # another deletion was first: look again
+                time.sleep(backoff(turn))
+                continue
+            # What was begun meanwhile is served to nobody, unless the id is given away again. Not
+            # what a new user of this id has begun since.
+            with suppress(StoreError):
+                _shut_out(user_id, until=timezone.now())
+            return
+        raise Conflict("the user changes faster than they can be removed")
+
+    acreate_user = twin(create_user)
+    aget_user_by_id = twin(get_user_by_id)
+    aget_user_by_email = twin(get_user_by_email)
+    aupdate_user = twin(update_user)
+    aget_user_profile = twin(get_user_profile)
+    aupdate_user_profile = twin(update_user_profile)
+    adelete_user = twin(delete_user)
+
+
+def _shut_out(user_id: str, until: dt.datetime | None = None) -> None:
+    """End the user's sessions and revoke their keys, those that were begun by then."""
+    session_service.end_all_of_user(user_id, until=until)
+    api_key_service.revoke_all_of_user(user_id, until=until)
+
+
+def _removal(user: User) -> list[Write]:
+    """The removal of this very user, with the profile. One who has the id by then is another, and
+    may have a profile where this one, who was migrated, has none."""
+    expect = {"created_at": user.created_at}
+    writes: list[Write] = [Delete(User, {"id": user.id}, expect)]
+    profile = {"user_id": user.id}
+    if primary_store(cached=False).get(UserProfile, profile) is not None:
+        writes.append(Delete(UserProfile, profile))
+    return writes
 
 
 def _id(user_id: str) -> str:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from daylight.models import UsageAnalytics
 from daylight.services.base import Service, check_id
 from daylight.services.checks import check_day, check_whole
+from daylight.services.twins import twin
 from dbcore.stores.interface import Query
 from dbcore.stores.pages import Page, read_page
 
@@ -31,7 +32,7 @@ class AnalyticsService(Service):
 
         `event_data` is a JSON object or list, {} where not given. Returns the event.
         InvalidRecord (of the field that cannot be kept; `item` where all of it is too big),
-        StoreUnavailable.
+        Conflict, StoreUnavailable.
         """
         event = UsageAnalytics(
             user_id=check_id("user_id", user_id),
@@ -67,6 +68,10 @@ class AnalyticsService(Service):
         day = check_day("date", date)
         query = Query(UsageAnalytics, "day", day, "timestamp", limit, consistent=False)
         return read_page(self.store, query, cursor)
+
+    arecord_usage_event = twin(record_usage_event)
+    aget_user_analytics = twin(get_user_analytics)
+    aget_daily_analytics = twin(get_daily_analytics)
 
 
 analytics_service = AnalyticsService()

@@ -1,5 +1,6 @@
 """Keys to Daylight's API. A key's text is shown once, when it is issued, and never kept: only its
-hash is. No call may be served from a cache, so that a revoked key is refused at once."""
+hash is. No call may be served from a cache, so that a revoked key, and every key of a user who has
+been deleted, is refused at once."""
 
 from __future__ import annotations
 
@@ -8,17 +9,21 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.utils import timezone
 
 from daylight.models import ApiKey, ApiUsage
+from daylight.models.base import ID_LENGTH
 from daylight.services.base import Service, check_id, check_mapping, new_record
 from daylight.services.checks import check_texts
+from daylight.services.presence import check_there, is_there
+from daylight.services.twins import twin
 from dbcore.stores.choice import primary_store
 from dbcore.stores.errors import Conflict, InvalidRecord, RecordNotFound
-from dbcore.stores.interface import Add, Query, Update
-from dbcore.stores.pages import Page, read_page
+from dbcore.stores.interface import Add, Position, Query, Update
+from dbcore.stores.pages import MAX_LIMIT, Page, read_page
 from dbcore.stores.validation import check_instant
 
 PREFIX = "dl_"  # by which a leaked key is found in a repository or a log
@@ -26,6 +31,7 @@ KEY_BYTES = 32  # 256 bits: no salt and no slow hash is needed against guessing
 SHOWN_FIRST, SHOWN_LAST = 7, 4  # characters of the key in its preview; 212 bits stay unknown
 # A key's last use is written once in so long: not with every request, all on one record.
 USED_PRECISION = dt.timedelta(minutes=1)
+REVOKED = {"status": ApiKey.Status.REVOKED.value}
 _NO_HASH = "0" * 64
 
 
@@ -48,14 +54,15 @@ class ApiKeyService(Service):
     ) -> tuple[str, ApiKey]:
         """Make a key for the user. Returns its text, which cannot be had again, and its record.
 
-        Without `expires_at` it is good until it is revoked. InvalidRecord (of the field that
-        cannot be kept; expires_at that has passed), StoreUnavailable.
+        Without `expires_at` it is good until it is revoked. RecordNotFound (there is no such
+        user), InvalidRecord (of the field that cannot be kept; expires_at that has passed),
+        Conflict, StoreUnavailable.
         """
         now = timezone.now()
         _check_end(expires_at, now)
         text = PREFIX + secrets.token_urlsafe(KEY_BYTES)
         record = ApiKey(
-            user_id=check_id("user_id", user_id),
+            user_id=check_id("user_id", user_id, ID_LENGTH),
             name=name,
             key_hash=_hash(text),
             key_preview=f"{text[:SHOWN_FIRST]}…{text[-SHOWN_LAST:]}",
@@ -70,6 +77,7 @@ class ApiKeyService(Service):
             created_at=now,
             updated_at=now,
         )
+        check_there(record.user_id)
         return text, self.store.add(record)
 
     def verify(self, key: str, now: dt.datetime | None = None) -> ApiKey:
@@ -77,8 +85,9 @@ class ApiKeyService(Service):
 
         Scopes, endpoints, methods and addresses are for the caller to compare with the request.
         Never from a cache and always consistent: a key is refused from the moment in which it is
-        revoked. RecordNotFound, and nothing more, for one that is unknown, expired, suspended or
-        revoked; InvalidRecord (key: not text; now), StoreUnavailable.
+        revoked, or its user deleted. RecordNotFound, and nothing more, for one that is unknown,
+        expired, suspended, revoked or of nobody; InvalidRecord (key: not text; now),
+        StoreUnavailable.
         """
         if not isinstance(key, str):
             raise InvalidRecord("key", "is not text")
@@ -87,7 +96,8 @@ class ApiKeyService(Service):
         wanted = _hash(key)
         found = primary_store(cached=False).get_by_unique(ApiKey, "key_hash", wanted)
         same = hmac.compare_digest(_NO_HASH if found is None else found.key_hash, wanted)
-        if found is None or not same or not _is_good(found, moment):
+        good = found is not None and same and _is_good(found, moment)
+        if found is None or not good or not is_there(found.user_id):
             raise RecordNotFound("no such API key")
         return found
 
@@ -98,7 +108,26 @@ class ApiKeyService(Service):
         user_id), Conflict, StoreUnavailable.
         """
         key = self._owned(key_id, user_id)
-        return self.store.update(ApiKey, {"id": key.id}, {"status": ApiKey.Status.REVOKED.value})
+        return self.store.update(ApiKey, {"id": key.id}, REVOKED)
+
+    def revoke_all_of_user(self, user_id: str, *, until: dt.datetime | None = None) -> int:
+        """Revoke all keys of a user, at once and for good; how many there were. Where `until` is
+        given, only those that had been issued by then.
+
+        Those are found by the list by user: on DynamoDB a key that was issued within the last
+        second or so may be missed. Each key is revoked by itself: after Conflict or
+        StoreUnavailable some may be left, and the call can be made again. InvalidRecord.
+        """
+        owner = check_id("user_id", user_id)
+        query = Query(ApiKey, "user_id", owner, "created_at", MAX_LIMIT, high=until)
+        revoked = 0
+        after: Position | None = None
+        while True:
+            keys, after = self.store.query(replace(query, after=after))
+            for key in keys:
+                revoked += self._revoke(key)
+            if after is None:
+                return revoked
 
     def list_keys(self, user_id: str, limit: int = 100, cursor: str | None = None) -> Page[ApiKey]:
         """The user's keys, revoked and expired ones too.
@@ -113,21 +142,20 @@ class ApiKeyService(Service):
         """Write down a request that was made with a key of this user, good or not.
 
         `usage` gives fields of ApiUsage by name; endpoint, method, status_code and
-        response_time_ms must be there. The key's last_used_at follows, to the minute. Returns
-        the entry. RecordNotFound (no such key of this user), AlreadyExists (an entry with this
-        id), InvalidRecord (of the field that is missing, unknown or cannot be kept),
-        StoreUnavailable.
+        response_time_ms must be there. The key's last_used_at follows, to the minute, and is never
+        to come, whatever `timestamp` says. Returns the entry. RecordNotFound (no such key of this
+        user), AlreadyExists (an entry with this id), Conflict, InvalidRecord (of the field that is
+        missing, unknown or cannot be kept), StoreUnavailable.
         """
         key = self._owned(key_id, user_id)
         given = check_mapping("usage", usage)
         entry = new_record(ApiUsage, given, api_key_id=key.id, user_id=key.user_id)
         check_instant("timestamp", entry.timestamp)
-        last = key.last_used_at
-        if last is not None and entry.timestamp - last < USED_PRECISION:
+        last, now = key.last_used_at, timezone.now()
+        at = min(entry.timestamp, now)
+        if last is not None and last <= now and at - last < USED_PRECISION:
             return self.store.add(entry)
-        used = Update(
-            ApiKey, {"id": key.id}, {"last_used_at": entry.timestamp}, {"last_used_at": last}
-        )
+        used = Update(ApiKey, {"id": key.id}, {"last_used_at": at}, {"last_used_at": last})
         try:
             self.store.transact([Add(entry), used])
         except Conflict:  # another request has written the key's last use meanwhile
@@ -143,6 +171,24 @@ class ApiKeyService(Service):
         """
         key = check_id("api_key_id", api_key_id)
         return read_page(self.store, Query(ApiUsage, "api_key_id", key, "timestamp", limit), cursor)
+
+    aissue = twin(issue)
+    averify = twin(verify)
+    arevoke = twin(revoke)
+    arevoke_all_of_user = twin(revoke_all_of_user)
+    alist_keys = twin(list_keys)
+    arecord_usage = twin(record_usage)
+    aget_key_usage = twin(get_key_usage)
+
+    def _revoke(self, key: Any) -> bool:
+        """Whether a key that was listed had to be revoked."""
+        if key.status == ApiKey.Status.REVOKED:
+            return False
+        try:
+            self.store.update(ApiKey, {"id": key.id}, REVOKED)
+        except RecordNotFound:
+            return False  # erased meanwhile; on DynamoDB the list may not have heard of it yet
+        return True
 
     def _owned(self, key_id: str, user_id: str) -> ApiKey:
         """The user's key; RecordNotFound where there is none, or it is another user's."""

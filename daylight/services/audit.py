@@ -10,6 +10,7 @@ from typing import Any
 from daylight.models import AuditLog
 from daylight.services.base import Service, check_id, check_mapping, new_record
 from daylight.services.checks import check_day
+from daylight.services.twins import twin
 from dbcore.stores.interface import Query
 from dbcore.stores.pages import Page, read_page
 
@@ -22,8 +23,8 @@ class AuditService(Service):
 
         event_type, resource, action, outcome (success, failure, partial) and source must be
         there; id and timestamp are made where not given. Returns the entry. AlreadyExists (an
-        entry with this id), InvalidRecord (of the field that is missing, unknown or cannot be
-        kept), StoreUnavailable.
+        entry with this id), Conflict, InvalidRecord (of the field that is missing, unknown or
+        cannot be kept), StoreUnavailable.
         """
         return self.store.add(new_record(AuditLog, check_mapping("event", event)))
 
@@ -57,5 +58,37 @@ class AuditService(Service):
         query = Query(AuditLog, "day", day, "timestamp", limit, consistent=False)
         return read_page(self.store, query, cursor)
 
+    arecord = twin(record)
+    aget_user_events = twin(get_user_events)
+    aget_events_of_day = twin(get_events_of_day)
+
 
 audit_service = AuditService()
+
+
+def record_event(event: Mapping[str, Any]) -> None:
+    """Append an entry about the records themselves: DBCORE_AUDIT (see dbcore/retention/audit.py).
+
+    The entry is the concerned user's own where the event names one, so that their erasure clears
+    it. An act that has only begun is `partial`; `details` has its phase. InvalidRecord,
+    StoreUnavailable.
+    """
+    begun = event["phase"] == "begun"
+    audit_service.record(
+        {
+            "event_type": "data_protection",
+            "user_id": event["user"],
+            "resource": event["resource"],
+            "action": event["action"],
+            "outcome": AuditLog.Outcome.PARTIAL if begun else event["outcome"],
+            "risk_level": "high",
+            "details": {
+                "phase": event["phase"],
+                "who": event["who"],
+                "why": event["why"],
+                **event["details"],
+            },
+            "correlation_id": event["act"],
+            "source": "dbcore.retention",
+        }
+    )

@@ -1,12 +1,9 @@
-"""What every service has: the primary store, and an async twin of each call."""
+"""What every service has: the primary store, and how it judges what it is given."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
-
-from asgiref.sync import sync_to_async
 
 from dbcore.attributes import check_text
 from dbcore.errors import InvalidValue
@@ -19,32 +16,13 @@ KEY_LENGTH = 255  # characters of the longest key that a record has
 
 
 class Service:
-    """Calls on the primary store. Every public call `name` has an async twin `aname`, which runs it
-    in a thread; the twins are made here, not written."""
-
-    def __init_subclass__(cls, **given: Any) -> None:
-        super().__init_subclass__(**given)
-        for name, call in list(vars(cls).items()):
-            if callable(call) and not name.startswith("_"):
-                setattr(cls, f"a{name}", _twin(call))
+    """Calls on the primary store. Every public call `name` has an async twin `aname`: see
+    twins.py."""
 
     @property
     def store(self) -> Store:
         """Today's primary store."""
         return primary_store()
-
-
-def _twin(call: Callable[..., Any]) -> Callable[..., Any]:
-    # Django's SQL connections belong to a thread: one thread for them all, as Django does it.
-    asynchronous = sync_to_async(call, thread_sensitive=True)
-
-    @functools.wraps(call)
-    async def twin(*args: Any, **given: Any) -> Any:
-        return await asynchronous(*args, **given)
-
-    twin.__name__ = f"a{call.__name__}"
-    twin.__doc__ = f"The async twin of {call.__name__}."
-    return twin
 
 
 def check_id(field: str, value: Any, max_length: int = KEY_LENGTH) -> str:

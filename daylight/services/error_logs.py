@@ -8,6 +8,7 @@ from typing import Any
 
 from daylight.models import ErrorLog
 from daylight.services.base import Service, check_id
+from daylight.services.twins import twin
 from dbcore.stores.errors import InvalidRecord
 from dbcore.stores.interface import Query
 from dbcore.stores.pages import Page, read_page_of_all
@@ -33,12 +34,12 @@ class ErrorLoggingService(Service):
         A message over 16 KB loses its end, a traceback over 64 KB its beginning, farthest from
         where it was raised. `context` is a JSON object or list and never cut; `severity` is low,
         medium, high or critical. Returns the entry. InvalidRecord (exception, context, user_id,
-        severity; `item` for a context that is too big), StoreUnavailable.
+        severity; `item` for a context that is too big), Conflict, StoreUnavailable.
         """
         if not isinstance(exception, BaseException):
             raise InvalidRecord("exception", "is not an exception")
         entry = ErrorLog(  # type: ignore[misc]  # user_id may be null
-            name=_plain(type(exception).__name__)[:NAME_LENGTH],
+            name=_plain(_name_of(exception))[:NAME_LENGTH],
             message=_head(_plain(_message_of(exception)), MESSAGE_BYTES),
             stack=_tail(_plain("".join(traceback.format_exception(exception))), STACK_BYTES),
             context={} if context is None else context,
@@ -66,10 +67,19 @@ class ErrorLoggingService(Service):
     def resolve_error(self, error_id: str) -> ErrorLog:
         """Mark an error as resolved, however often; the entry as it is then.
 
-        RecordNotFound, InvalidRecord (error_id), StoreUnavailable.
+        RecordNotFound, Conflict, InvalidRecord (error_id), StoreUnavailable.
         """
         key = {"id": check_id("error_id", error_id)}
         return self.store.update(ErrorLog, key, {"resolved": True})
+
+    alog_error = twin(log_error)
+    aget_error_logs = twin(get_error_logs)
+    aresolve_error = twin(resolve_error)
+
+
+def _name_of(exception: BaseException) -> str:
+    """Its class's name, or of the nearest that it derives from: a class may have an empty one."""
+    return next(each.__name__ for each in type(exception).__mro__ if each.__name__)
 
 
 def _message_of(exception: BaseException) -> str:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from daylight.models import LocationHistory
 from daylight.models.base import ID_LENGTH
 from daylight.services.base import Service, check_id
+from daylight.services.twins import twin
 from dbcore.stores.errors import InvalidRecord, RecordNotFound
 from dbcore.stores.interface import Query
 from dbcore.stores.pages import Page, read_page
@@ -32,7 +33,7 @@ class LocationHistoryService(Service):
         `location` and `metadata` are JSON objects ({} where metadata is not given); `activity` is a
         text of at most 64 characters, which may be empty.
 
-        Returns the record. InvalidRecord, StoreUnavailable.
+        Returns the record. Conflict, InvalidRecord, StoreUnavailable.
         """
         record = LocationHistory(
             user_id=check_id("user_id", user_id, ID_LENGTH),
@@ -77,8 +78,8 @@ class LocationHistoryService(Service):
     def delete_location_history(self, history_id: str, user_id: str) -> None:
         """Remove one of the user's records.
 
-        RecordNotFound where there is none, it has expired, or it is another user's; InvalidRecord,
-        StoreUnavailable.
+        RecordNotFound where there is none, it has expired, or it is another user's; Conflict when
+        it changes faster than it can be removed; InvalidRecord, StoreUnavailable.
         """
         key = {
             "user_id": check_id("user_id", user_id, ID_LENGTH),
@@ -87,6 +88,11 @@ class LocationHistoryService(Service):
         if self.store.get(LocationHistory, key, live_at=timezone.now()) is None:
             raise RecordNotFound(f"user {user_id} has no location record {history_id}")
         self.store.delete(LocationHistory, key)
+
+    aadd_location_history = twin(add_location_history)
+    aget_user_location_history = twin(get_user_location_history)
+    aget_location_history_by_date_range = twin(get_location_history_by_date_range)
+    adelete_location_history = twin(delete_location_history)
 
 
 def _list(user_id: str, limit: int) -> Query:

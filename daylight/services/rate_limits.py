@@ -10,6 +10,7 @@ from django.utils import timezone
 from daylight.models import RateLimit
 from daylight.services.base import Service, check_id
 from daylight.services.checks import check_whole
+from daylight.services.twins import twin
 from dbcore.stores.errors import InvalidRecord
 from dbcore.stores.validation import check_instant
 
@@ -63,6 +64,8 @@ class RateLimitService(Service):
         remaining = 0 if counted is None else limit - counted.count
         reset_at = window.window_start + dt.timedelta(seconds=window_seconds)
         return RateLimitResult(counted is not None, remaining, reset_at)
+
+    ahit = twin(hit)
 
 
 def _new_window(identifier: str, limit: int, window_seconds: int, now: dt.datetime) -> RateLimit:

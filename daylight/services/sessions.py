@@ -1,5 +1,6 @@
 """Signed-in sessions of the app and authenticated devices. A session that has expired is never
-returned, whether or not the engine has deleted it: to every call it is not there."""
+returned, whether or not the engine has deleted it: to every call it is not there. Nor is one whose
+user has been deleted."""
 
 from __future__ import annotations
 
@@ -13,6 +14,8 @@ from django.utils import timezone
 from daylight.models import AuthSession, UserSession
 from daylight.models.base import ID_LENGTH, new_id
 from daylight.services.base import Service, check_id, new_record
+from daylight.services.presence import check_there, is_there
+from daylight.services.twins import twin
 from dbcore.items import layout_of
 from dbcore.stores.errors import Conflict, InvalidRecord, RecordNotFound
 from dbcore.stores.interface import Position, Query
@@ -41,7 +44,8 @@ class SessionService(Service):
         Exactly one of `expires_at` and `ttl`; after 30 days it expires in any case. `session_id` is
         made where not given.
 
-        Returns the session. AlreadyExists (one has this id), InvalidRecord, StoreUnavailable.
+        Returns the session. RecordNotFound (there is no such user), AlreadyExists (a session has
+        this id), Conflict, InvalidRecord, StoreUnavailable.
         """
         now = timezone.now()
         session = UserSession(
@@ -51,14 +55,15 @@ class SessionService(Service):
             expires_at=_deadline(now, expires_at, ttl),
             created_at=now,
         )
-        return self.store.add(session)
+        return self._begin(session)
 
     def get_user_session(self, session_id: str) -> UserSession:
         """The session; reads its own writes.
 
-        RecordNotFound where there is none, or it has expired; InvalidRecord, StoreUnavailable.
+        RecordNotFound where there is none, it has expired, or its user is not there any more;
+        InvalidRecord, StoreUnavailable.
         """
-        return self._live(UserSession, session_id, timezone.now())
+        return self._served(UserSession, session_id, timezone.now())
 
     def touch_user_session(
         self,
@@ -71,9 +76,9 @@ class SessionService(Service):
         """Give a session new data, a new deadline, or both; 30 days from its beginning it expires
         in any case.
 
-        Returns the session as it is then. RecordNotFound where there is none, or it has expired;
-        Conflict when it changes faster than it can be written; InvalidRecord (nothing to change
-        among others), StoreUnavailable.
+        Returns the session as it is then. RecordNotFound as for `get_user_session`; Conflict when
+        it changes faster than it can be written; InvalidRecord (nothing to change among others),
+        StoreUnavailable.
         """
         changes: dict[str, Any] = {} if data is None else {"data": data}
         return self._touch(UserSession, session_id, changes, expires_at, ttl)
@@ -81,8 +86,8 @@ class SessionService(Service):
     def end_user_session(self, session_id: str, user_id: str | None = None) -> None:
         """Remove a session; where `user_id` is given, only a session of that user.
 
-        RecordNotFound where there is none, it has expired, or it is another user's; InvalidRecord,
-        StoreUnavailable.
+        RecordNotFound where there is none, it has expired, or it is another user's; Conflict when
+        it changes faster than it can be removed; InvalidRecord, StoreUnavailable.
         """
         self._end(UserSession, session_id, user_id)
 
@@ -111,19 +116,21 @@ class SessionService(Service):
         `data`: its fields (ip_address, user_agent, device, mfa_verified; id, created_at and
         last_activity_at are made where not given). Exactly one of `expires_at` and `ttl`.
 
-        Returns the session. AlreadyExists (one has this id), InvalidRecord, StoreUnavailable.
+        Returns the session. RecordNotFound (there is no such user), AlreadyExists (a session has
+        this id), Conflict, InvalidRecord, StoreUnavailable.
         """
         owner = check_id("user_id", user_id, ID_LENGTH)
         until = _deadline(timezone.now(), expires_at, ttl)
         fields = {} if data is None else data
-        return self.store.add(new_record(AuthSession, fields, user_id=owner, expires_at=until))
+        return self._begin(new_record(AuthSession, fields, user_id=owner, expires_at=until))
 
     def get_auth_session(self, session_id: str) -> AuthSession:
         """The session; reads its own writes.
 
-        RecordNotFound where there is none, or it has expired; InvalidRecord, StoreUnavailable.
+        RecordNotFound where there is none, it has expired, or its user is not there any more;
+        InvalidRecord, StoreUnavailable.
         """
-        return self._live(AuthSession, session_id, timezone.now())
+        return self._served(AuthSession, session_id, timezone.now())
 
     def touch_auth_session(
         self,
@@ -135,8 +142,8 @@ class SessionService(Service):
         """Note that the device is active now, and give its session a new deadline where one is
         given.
 
-        Returns the session as it is then. RecordNotFound where there is none, or it has expired;
-        Conflict when it changes faster than it can be written; InvalidRecord, StoreUnavailable.
+        Returns the session as it is then. RecordNotFound as for `get_auth_session`; Conflict when
+        it changes faster than it can be written; InvalidRecord, StoreUnavailable.
         """
         changes = {"last_activity_at": timezone.now()}
         return self._touch(AuthSession, session_id, changes, expires_at, ttl)
@@ -144,8 +151,8 @@ class SessionService(Service):
     def end_auth_session(self, session_id: str, user_id: str | None = None) -> None:
         """Remove a session; where `user_id` is given, only a session of that user.
 
-        RecordNotFound where there is none, it has expired, or it is another user's; InvalidRecord,
-        StoreUnavailable.
+        RecordNotFound where there is none, it has expired, or it is another user's; Conflict when
+        it changes faster than it can be removed; InvalidRecord, StoreUnavailable.
         """
         self._end(AuthSession, session_id, user_id)
 
@@ -161,14 +168,43 @@ class SessionService(Service):
         """
         return read_page(self.store, _list(AuthSession, user_id, limit), cursor)
 
-    def end_all_of_user(self, user_id: str) -> int:
-        """Remove all sessions of a user, of both kinds; how many there were.
+    def end_all_of_user(self, user_id: str, *, until: dt.datetime | None = None) -> int:
+        """Remove all sessions of a user, of both kinds; how many there were. Where `until` is
+        given, only those that had begun by then.
 
         Those are found by the lists by user: on DynamoDB a session that was begun within the last
-        second or so may be missed. Each session is removed by itself: after StoreUnavailable some
-        may be left, and the call can be made again. InvalidRecord.
+        second or so may be missed. Each session is removed by itself: after Conflict (one changes
+        faster than it can be removed) or StoreUnavailable some may be left, and the call can be
+        made again. InvalidRecord.
         """
-        return self._end_all(UserSession, user_id) + self._end_all(AuthSession, user_id)
+        return self._end_all(UserSession, user_id, until) + self._end_all(
+            AuthSession, user_id, until
+        )
+
+    acreate_user_session = twin(create_user_session)
+    aget_user_session = twin(get_user_session)
+    atouch_user_session = twin(touch_user_session)
+    aend_user_session = twin(end_user_session)
+    aget_user_sessions = twin(get_user_sessions)
+    acreate_auth_session = twin(create_auth_session)
+    aget_auth_session = twin(get_auth_session)
+    atouch_auth_session = twin(touch_auth_session)
+    aend_auth_session = twin(end_auth_session)
+    aget_auth_sessions = twin(get_auth_sessions)
+    aend_all_of_user = twin(end_all_of_user)
+
+    def _begin(self, session: Session) -> Session:
+        # Not one transaction with the writing: a session that is begun while its user is being
+        # deleted is not served, which costs less than a condition on every user's record.
+        check_there(session.user_id)
+        return self.store.add(session)
+
+    def _served(self, model: type[Session], session_id: str, now: dt.datetime) -> Session:
+        """A session whose user is there, by a look at the user after the session."""
+        session = self._live(model, session_id, now)
+        if not is_there(session.user_id):
+            raise RecordNotFound("there is no such session")
+        return session
 
     def _live(self, model: type[Session], session_id: str, now: dt.datetime) -> Session:
         session = self.store.get(model, _key(model, session_id), live_at=now)
@@ -188,7 +224,7 @@ class SessionService(Service):
         key = _key(model, session_id)
         if expires_at is not None or ttl is not None or not changes:
             changes = {**changes, "expires_at": _deadline(now, expires_at, ttl)}
-        self._live(model, session_id, now)
+        self._served(model, session_id, now)
         return self.store.update(model, key, changes)
 
     def _end(self, model: type[Session], session_id: str, user_id: str | None) -> None:
@@ -202,10 +238,13 @@ class SessionService(Service):
         try:
             self.store.delete(model, _key(model, session_id), expect={"user_id": user_id})
         except Conflict as error:
+            session = self.store.get(model, _key(model, session_id))
+            if session is not None and session.user_id == user_id:
+                raise  # it is still the user's: it must not pass for ended
             raise RecordNotFound("there is no such session of this user") from error
 
-    def _end_all(self, model: type[Session], user_id: str) -> int:
-        query = _list(model, user_id, MAX_LIMIT)
+    def _end_all(self, model: type[Session], user_id: str, until: dt.datetime | None) -> int:
+        query = replace(_list(model, user_id, MAX_LIMIT), high=until)
         ended = 0
         after: Position | None = None
         while True:

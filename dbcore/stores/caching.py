@@ -7,9 +7,8 @@ How stale an answer can be: every write through this class voids the record in t
 cache that all processes share (Redis) a read sees every write that ended before it. The default
 cache is each process's own: another process's write, and any write that goes around the stores
 (the admin, `manage.py shell`), is seen after at most `APP_CACHE_TTL` seconds. The same holds for
-the others while a shared cache is out of one writer's reach. Of `get_by_unique` the cache keeps who
-has a value, for the fields that `DBCORE_CACHED_LOOKUPS` names, and then asks that record whether it
-is still so; of `query` it keeps nothing.
+the others while a shared cache is out of one writer's reach. Of `get_by_unique` and of `query` it
+keeps nothing.
 """
 
 from __future__ import annotations
@@ -32,11 +31,15 @@ from dbcore.stores.errors import InvalidRecord, StoreUnavailable
 from dbcore.stores.flights import Flights
 from dbcore.stores.interface import Add, Key, Position, Query, Record, Store, Write
 from dbcore.stores.orm import OrmStore
-from dbcore.stores.record_cache import Look, Place, RecordCache, hint_of, place_of
+from dbcore.stores.record_cache import Look, Place, RecordCache, place_of
 
 PATIENCE = 0.5  # seconds to wait for another's load before loading oneself
 
 COUNTERS = CacheCounters()  # of this process, for monitoring
+FOR_ALL_THREADS = frozenset(
+    f"django.core.cache.backends.{name}"
+    for name in ("dummy.DummyCache", "locmem.LocMemCache", "redis.RedisCache")
+)
 
 
 class CachingStore:
@@ -48,6 +51,12 @@ class CachingStore:
         self.counters = counters
         self._records = RecordCache(alias)
         self._flights = Flights(PATIENCE)
+
+    @property
+    def thread_bound(self) -> bool:
+        """Also with a cache in Django's database, or one that threads may not share."""
+        cache = settings.CACHES[self._records.alias]["BACKEND"]
+        return self.inner.thread_bound or cache not in FOR_ALL_THREADS
 
     def get(
         self,
@@ -117,28 +126,7 @@ class CachingStore:
     def get_by_unique(
         self, model: type[Record], field: str, value: str, *, consistent: bool = True
     ) -> Record | None:
-        if f"{model._meta.label}.{field}" not in settings.DBCORE_CACHED_LOOKUPS:
-            return self.inner.get_by_unique(model, field, value, consistent=consistent)
-        layout = layout_of(model)
-        unique = next(each for each in layout.unique if each.name == field)
-        validation.check_fields(layout, {field: value}, [field])
-        hint = hint_of(self.name, layout, unique, value)
-        key = self._records.hinted(hint)
-        # Who has the value by its own record has it: a hint may be old, and does no harm.
-        record = None if key is None else self._get_at(model, key, consistent)
-        held = None if record is None else getattr(record, field)
-        if held is not None and unique.folded(held) == unique.folded(value):
-            return record
-        found = self.inner.get_by_unique(model, field, value, consistent=consistent)
-        if found is not None:
-            self._records.hint(hint, layout.key_of(_of(found)[1]))
-        return found
-
-    def _get_at(self, model: type[Record], key: Item, consistent: bool) -> Record | None:
-        """The record with the key that a hint gives."""
-        columns = layout_of(model).key
-        values = {each.name: each.codec.from_attribute(key[each.attribute]) for each in columns}
-        return self.get(model, values, consistent=consistent)
+        return self.inner.get_by_unique(model, field, value, consistent=consistent)
 
     def add(self, record: Record) -> Record:
         with self._changing([_of(record)]):

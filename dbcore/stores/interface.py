@@ -45,7 +45,6 @@ class Delete:
 
 
 Write = Add | Update | Delete
-MAX_WRITES = 25  # in one transaction: with their guards they stay under DynamoDB's 100 actions
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +80,11 @@ class Store(Protocol):
     """A place where records are kept."""
 
     name: str
+
+    @property
+    def thread_bound(self) -> bool:
+        """Whether a thread's calls go over a connection of its own, so that what belongs together
+        must stay in one thread."""
 
     def get(
         self,
@@ -135,7 +139,8 @@ class Store(Protocol):
         """A page of records, and where it ended when there are more."""
 
     def transact(self, writes: Sequence[Write]) -> None:
-        """All of these writes or none, of different records.
+        """All of these writes or none, of different records; at most 25, which with their guards
+        are under DynamoDB's 100 actions.
 
         What is invalid in any of them is refused before anything else; otherwise the error is the
         first write's that could not be done.

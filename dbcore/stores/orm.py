@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections, models, transaction
-from django.db.models.functions import Collate, Lower
+from django.db.models.functions import Collate
 from django.db.models.lookups import LessThan
 from django.db.utils import DatabaseError, InterfaceError
 from django.utils import timezone
 
-from dbcore.fields import RecordKeyField
 from dbcore.items import ItemLayout, UniqueField, layout_of
 from dbcore.stores import validation
 from dbcore.stores.errors import (
@@ -25,16 +25,26 @@ from dbcore.stores.errors import (
     UniqueViolation,
 )
 from dbcore.stores.interface import Add, Delete, Key, Position, Query, Record, Update, Write
+from dbcore.stores.lookups import by_key, by_value, conditions, expired, live
 from dbcore.stores.router import read_lagging
+from dbcore.wire.client import backoff
 
 Rows = models.QuerySet[models.Model, models.Model]
 Answer = TypeVar("Answer")
+
+TRIES = 5  # of a write that others come between
+_CHOSEN = ("40001", "40P01")  # the database has ended this transaction, for another's sake
+
+
+class _Overtaken(Conflict):
+    """Another write came between: do this one anew."""
 
 
 class OrmStore:
     """The store interface on one Django database alias."""
 
     name = "orm"
+    thread_bound = True
 
     def __init__(self, alias: str = DEFAULT_DB_ALIAS) -> None:
         self.alias = alias
@@ -50,9 +60,9 @@ class OrmStore:
         layout = layout_of(model)
         validation.check_key(layout, key)
         with self._available():
-            where = _by_key(layout, key)
+            where = by_key(layout, key)
             record = self._read(model, consistent, lambda rows: rows.filter(**where).first())
-        return None if record is None or _expired(layout, record, live_at) else record
+        return None if record is None or expired(layout, record, live_at) else record
 
     def get_by_unique(
         self, model: type[Record], field: str, value: str, *, consistent: bool = True
@@ -61,13 +71,12 @@ class OrmStore:
         unique = next(each for each in layout.unique if each.name == field)
         validation.check_fields(layout, {field: value}, [field])
         with self._available():
-            where = _by_value(unique, value)
+            where = by_value(unique, value)
             return self._read(model, consistent, lambda rows: rows.filter(**where).first())
 
     def add(self, record: Record) -> Record:
         validation.prepared(record)
-        with self._available(), transaction.atomic(using=self.alias):
-            self._add(record)
+        self._written(lambda: self._add(record))
         return record
 
     def put(self, record: Record) -> Record:
@@ -77,10 +86,11 @@ class OrmStore:
         primary = layout.model._meta.pk
         record.pk = primary.get_pk_value_on_save(record) if record.pk is None else record.pk
         names = [column.name for column in layout.columns if not column.field.primary_key]
-        with self._available():
-            type(record)._base_manager.using(self.alias).bulk_create(
+        self._written(
+            lambda: self._rows(type(record)).bulk_create(
                 [record], update_conflicts=True, unique_fields=[primary.name], update_fields=names
             )
+        )
         return record
 
     def update(
@@ -92,36 +102,21 @@ class OrmStore:
         expect: Mapping[str, Any] | None = None,
     ) -> Record:
         wanted = validation.checked(Update(model, key, changes, expect or {}))
-        with self._available(), transaction.atomic(using=self.alias):
-            return self._update(wanted)  # type: ignore[return-value]
+        return self._written(lambda: self._update(wanted))  # type: ignore[return-value]
 
     def delete(
         self, model: type[models.Model], key: Key, *, expect: Mapping[str, Any] | None = None
     ) -> None:
         wanted = validation.checked(Delete(model, key, expect or {}))
-        with self._available(), transaction.atomic(using=self.alias):
-            self._delete(wanted)
+        self._written(lambda: self._delete(wanted))
 
     def increment(self, initial: Record, field: str, *, below: int) -> Record | None:
         layout = layout_of(type(initial))
+        validation.check_writable(layout)
         values = validation.prepared(initial)
         key = {name: values[name] for name in layout.table.key_fields}
-        rows = self._rows(type(initial)).filter(**_by_key(layout, key))
-        with self._available(), transaction.atomic(using=self.alias):
-            for _ in range(2):
-                counted = rows.filter(**{f"{field}__lt": below})
-                if counted.update(**{field: models.F(field) + 1}):
-                    return rows.get()
-                if below < 1 or rows.exists():
-                    return None
-                setattr(initial, field, 1)
-                try:
-                    with transaction.atomic(using=self.alias):
-                        initial.save(using=self.alias, force_insert=True)
-                    return initial
-                except IntegrityError:
-                    continue  # another process was first: count on its record
-        raise Conflict("the counter changes faster than it can be counted")
+        rows = self._rows(type(initial)).filter(**by_key(layout, key))
+        return self._written(lambda: self._count(rows, initial, field, below))
 
     def query(self, query: Query) -> tuple[list[models.Model], Position | None]:
         layout = layout_of(query.model)
@@ -138,9 +133,9 @@ class OrmStore:
         """The records that the query asks for, and one more where there are more."""
         layout = layout_of(query.model)
         key = layout.table.key_fields[-1]
-        rows = rows.filter(_where(query))
+        rows = rows.filter(conditions(query))
         if query.live_at is not None:
-            rows = rows.filter(_live(layout, query.live_at))
+            rows = rows.filter(live(layout, query.live_at))
         if query.after is not None:
             same = models.Q(**{query.order: query.after.order})
             lower = LessThan(self._by_code_point(key), query.after.key[-1])
@@ -151,14 +146,24 @@ class OrmStore:
 
     def transact(self, writes: Sequence[Write]) -> None:
         checked = [validation.checked(each) for each in writes]
-        with self._available(), transaction.atomic(using=self.alias):
-            for write in checked:
-                if isinstance(write, Add):
-                    self._add(write.record)
-                elif isinstance(write, Update):
-                    self._update(write)
-                else:
-                    self._delete(write)
+
+        def attempt() -> None:
+            for each in checked:
+                self._do(each)
+
+        self._written(attempt)
+
+    def _written(self, attempt: Callable[[], Answer]) -> Answer:
+        """What an attempt comes to, in one transaction; again where another's write came between,
+        and Conflict when that goes on and on."""
+        for turn in range(TRIES):
+            try:
+                with self._available(), transaction.atomic(using=self.alias):
+                    return attempt()
+            except _Overtaken as error:
+                overtaken = error
+                time.sleep(backoff(turn))
+        raise Conflict("the record changes faster than it can be written") from overtaken
 
     def _rows(self, model: type[Record]) -> models.QuerySet[Record, Record]:
         return model._base_manager.using(self.alias)
@@ -180,6 +185,14 @@ class OrmStore:
         postgresql = connections[self.alias].vendor == "postgresql"
         return Collate(models.F(name), "C") if postgresql else models.F(name)
 
+    def _do(self, write: Write) -> None:
+        if isinstance(write, Add):
+            self._add(write.record)
+        elif isinstance(write, Update):
+            self._update(write)
+        else:
+            self._delete(write)
+
     def _add(self, record: models.Model) -> None:
         layout = layout_of(type(record))
         try:
@@ -192,18 +205,18 @@ class OrmStore:
     def _clash(self, layout: ItemLayout, values: Mapping[str, Any]) -> StoreError:
         """Why a record could not be written beside those that are there."""
         key = {name: values[name] for name in layout.table.key_fields}
-        if self._rows(layout.model).filter(**_by_key(layout, key)).exists():
+        if self._rows(layout.model).filter(**by_key(layout, key)).exists():
             return AlreadyExists("a record has this key")
         taken = self._taken(layout, values, layout.unique, key)
-        return UniqueViolation(taken) if taken else Conflict("the record was written meanwhile")
+        return UniqueViolation(taken) if taken else _Overtaken("what was in its way is gone")
 
     def _taken(
         self, layout: ItemLayout, values: Mapping[str, Any], unique: Sequence[UniqueField], key: Key
     ) -> str | None:
-        others = self._rows(layout.model).exclude(**_by_key(layout, key))
+        others = self._rows(layout.model).exclude(**by_key(layout, key))
         for field in unique:
             value = values.get(field.name)
-            if value is not None and others.filter(**_by_value(field, value)).exists():
+            if value is not None and others.filter(**by_value(field, value)).exists():
                 return field.name
         return None
 
@@ -221,9 +234,23 @@ class OrmStore:
         except IntegrityError as error:
             taken = self._taken(layout, changes, layout.unique, write.key)
             if taken is None:
-                raise
+                raise _Overtaken("what was in its way is gone") from error
             raise UniqueViolation(taken) from error
         return record
+
+    def _count(self, rows: Any, initial: Record, field: str, below: int) -> Record | None:
+        """Add one to the counter of the only record in `rows`, or to `initial` where it is none."""
+        if rows.filter(**{f"{field}__lt": below}).update(**{field: models.F(field) + 1}):
+            return rows.get()  # type: ignore[no-any-return]
+        if below < 1 or rows.exists():
+            return None
+        setattr(initial, field, 1)
+        try:
+            with transaction.atomic(using=self.alias):
+                initial.save(using=self.alias, force_insert=True)
+        except IntegrityError as error:
+            raise _Overtaken("another process was first: count on its record") from error
+        return initial
 
     def _delete(self, write: Delete) -> None:
         layout = layout_of(write.model)
@@ -232,7 +259,7 @@ class OrmStore:
     def _locked(self, layout: ItemLayout, key: Key, expect: Mapping[str, Any]) -> models.Model:
         """The record to write to, held until the transaction ends."""
         rows = self._rows(layout.model).select_for_update()
-        record = rows.filter(**_by_key(layout, key)).first()
+        record = rows.filter(**by_key(layout, key)).first()
         if record is None:
             raise RecordNotFound(f"{layout.table.name} has no record with this key")
         if any(getattr(record, name) != value for name, value in expect.items()):
@@ -244,61 +271,8 @@ class OrmStore:
         try:
             yield
         except (DatabaseError, InterfaceError) as error:
+            if getattr(error.__cause__, "sqlstate", None) in _CHOSEN:
+                raise _Overtaken(str(error)) from error
+            # Django looks for a lost connection between requests, and not everything is one.
+            connections[self.alias].close_if_unusable_or_obsolete()
             raise StoreUnavailable(f"database {self.alias}: {error}") from error
-
-
-def _by_key(layout: ItemLayout, key: Key) -> dict[str, Any]:
-    """What finds a record by its key, through Django's own primary key."""
-    primary = layout.model._meta.pk
-    if isinstance(primary, RecordKeyField):
-        return {"pk": primary.value_of([key[name] for name in primary.of])}
-    return {"pk": key[primary.name]}
-
-
-def _by_value(unique: UniqueField, value: str) -> dict[str, Any]:
-    if unique.ignores_case:
-        return {f"{unique.name}__lower": unique.folded(value)}
-    return {unique.name: value}
-
-
-class UnicodeLower(Lower):
-    """Lower case as Python has it, whatever the database's locale: in the C locale PostgreSQL would
-    lower ASCII alone. SQLite's LOWER is Python's own (dbcore/sqlite_functions.py)."""
-
-    def as_postgresql(self, compiler: Any, connection: Any, **_: Any) -> Any:
-        """Through ICU's root collation, which PostgreSQL builds of every distribution have."""
-        sql, parameters = compiler.compile(self.get_source_expressions()[0])
-        return f'LOWER({sql} COLLATE "und-x-icu")', parameters
-
-
-models.CharField.register_lookup(UnicodeLower)
-
-
-def _where(query: Query) -> models.Q:
-    if query.field == "day":
-        first = dt.datetime.combine(query.value, dt.time.min, dt.UTC)
-        last = dt.datetime.combine(query.value, dt.time.max, dt.UTC)
-        found = models.Q(**{f"{query.order}__gte": first, f"{query.order}__lte": last})
-    else:
-        found = models.Q(**{query.field: query.value})
-    if query.low is not None:
-        found &= models.Q(**{f"{query.order}__gte": query.low})
-    if query.high is not None:
-        found &= models.Q(**{f"{query.order}__lte": query.high})
-    return found
-
-
-def _live(layout: ItemLayout, now: dt.datetime) -> models.Q:
-    found = models.Q()
-    for deadline in layout.table.expires:
-        limit = now.replace(microsecond=0) - dt.timedelta(days=deadline.days)
-        later = models.Q(**{f"{deadline.field}__gte": limit + dt.timedelta(seconds=1)})
-        found &= later | models.Q(**{deadline.field: None})
-    return found
-
-
-def _expired(layout: ItemLayout, record: models.Model, live_at: dt.datetime | None) -> bool:
-    if live_at is None:
-        return False
-    expires = layout.expires_at(validation.values_of(record))
-    return expires is not None and expires <= live_at.timestamp()

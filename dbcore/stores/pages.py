@@ -7,11 +7,12 @@ switch of the store as before.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import hashlib
 import heapq
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, overload
 
 from django.core import signing
@@ -30,12 +31,27 @@ _SALT = "dbcore.stores.pages"
 Each = TypeVar("Each", bound=models.Model)
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Where a page ended, in which list."""
+
+    order: dt.datetime
+    key: str
+    queries: Sequence[Query]
+    moving: str
+
+
 class Page(Sequence[Each], Generic[Each]):
     """Records, newest first. `next_cursor` continues the list; None: there are no more."""
 
-    def __init__(self, records: Sequence[Each], next_cursor: str | None = None) -> None:
+    def __init__(self, records: Sequence[Each], end: _End | None = None) -> None:
         self._records = list(records)
-        self.next_cursor = next_cursor
+        self._end = end
+
+    @functools.cached_property
+    def next_cursor(self) -> str | None:
+        """Made and signed when it is asked for: that takes as long as reading five records."""
+        return None if self._end is None else _encode(self._end)
 
     @overload
     def __getitem__(self, at: int) -> Each: ...
@@ -53,7 +69,7 @@ class Page(Sequence[Each], Generic[Each]):
         return iter(self._records)
 
     def __repr__(self) -> str:
-        more = ", and more" if self.next_cursor else ""
+        more = ", and more" if self._end else ""
         return f"<Page of {len(self)} records{more}>"
 
 
@@ -75,18 +91,17 @@ def read_page_of_all(
     one = queries[0]
     check_limit(one.limit)
     check_range(one.low, one.high)
-    name = _list_name(queries, moving)
-    after = None if cursor is None else _decode(cursor, name)
+    after = None if cursor is None else _decode(cursor, _list_name(queries, moving))
     found: list[models.Model] = []
     ends = []
     for query in queries:
-        records, end = store.query(replace(query, after=after))
+        records, end = store.query(query if after is None else replace(query, after=after))
         found += records
         ends.append(end)
     more = len(found) > one.limit or any(ends)
     if len(queries) > 1:
         found = heapq.nlargest(one.limit, found, key=lambda record: _place(record, one))
-    return Page(found, _encode(found[-1], one, name) if more else None)
+    return Page(found, _End(*_place(found[-1], one), tuple(queries), moving) if more else None)
 
 
 def check_limit(limit: Any) -> None:
@@ -121,11 +136,14 @@ def _place(record: models.Model, query: Query) -> tuple[dt.datetime, str]:
     return getattr(record, query.order), getattr(record, key)
 
 
-def _encode(last: models.Model, query: Query, name: str) -> str:
-    order, key = _place(last, query)
-    return signing.dumps(
-        {"l": name, "o": timestamp_text(order), "k": key}, salt=_SALT, compress=True
-    )
+def _encode(end: _End) -> str:
+    place = {
+        "l": _list_name(end.queries, end.moving),
+        "o": timestamp_text(end.order),
+        "k": end.key,
+    }
+    # Not compressed: an id hardly gets shorter, and zlib takes a quarter of a megabyte to find out.
+    return signing.dumps(place, salt=_SALT)
 
 
 def _decode(cursor: Any, name: str) -> Position:

@@ -21,7 +21,7 @@ from django.conf import settings
 from django.core.cache import BaseCache, caches
 
 from dbcore.attributes import Item
-from dbcore.items import ItemLayout, UniqueField
+from dbcore.items import ItemLayout
 from dbcore.stores.health import Health
 from dbcore.stores.interface import Key
 
@@ -79,12 +79,6 @@ def place_of(store: str, layout: ItemLayout, key: Key) -> Place:
     return Place(name, f"{name}:generation", f"{name}:lock")
 
 
-def hint_of(store: str, layout: ItemLayout, unique: UniqueField, value: str) -> str:
-    """Where the key of the record that has a unique value is kept."""
-    digest = _digest(store, layout.table_name, unique.name, unique.folded(value))
-    return f"unique{VERSION}:{digest}"
-
-
 def _new_generation() -> bytes:
     # Not a count: one that the cache has lost and begun again would make old entries good again.
     return os.urandom(_TOKEN // 2).hex().encode()
@@ -135,15 +129,6 @@ class RecordCache:
         """Keep an item that was loaded after its generation had been looked up."""
         entry = generation + orjson.dumps(item)
         self._ask(lambda cache: cache.set(place.entry, entry, settings.APP_CACHE_TTL), None)
-
-    def hinted(self, hint: str) -> Item | None:
-        """The key that was last seen to have a unique value. It may have it no more."""
-        found = self._ask(lambda cache: cache.get(hint), None)
-        return None if found is None else _item(found)
-
-    def hint(self, hint: str, key: Item) -> None:
-        """Remember which key has a unique value."""
-        self._ask(lambda cache: cache.set(hint, orjson.dumps(key), settings.APP_CACHE_TTL), None)
 
     def lock(self, place: Place) -> bool:
         """Be the one process that loads the record. True also where there is nobody to ask."""

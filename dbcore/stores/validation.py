@@ -5,21 +5,23 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.backends.base.operations import BaseDatabaseOperations
 from django.db.models import signals
 from django.db.models.base import ModelState
 
-from dbcore.attributes import timestamp_text
+from dbcore.attributes import Item, timestamp_text
 from dbcore.errors import InvalidValue
 from dbcore.fields import RecordKeyField
 from dbcore.items import DAY, Column, ItemLayout, layout_of
 from dbcore.stores.errors import InvalidRecord
 from dbcore.stores.interface import Add, Query, Update, Write
+from dbcore.stores.plain_values import settled
 
 Each = TypeVar("Each", bound=Write)
 
@@ -37,11 +39,11 @@ def prepared(record: models.Model) -> dict[str, Any]:
     layout = layout_of(type(record))
     values = values_of(record)
     check_record(layout, values)
-    settled = _settled(layout, values)
-    for name, value in settled.items():
+    kept = _settled(layout, values)
+    for name, value in kept.items():
         if value is not values[name]:
             setattr(record, name, value)
-    return settled
+    return kept
 
 
 def checked(write: Each) -> Each:
@@ -76,13 +78,8 @@ def _prepared_changes(layout: ItemLayout, changes: Any) -> dict[str, Any]:
 
 
 def _settled(layout: ItemLayout, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values as Django gives them back: it writes an IPv6 address in its shortest form."""
-    settled = dict(values)
-    for name, value in values.items():
-        field = layout.by_name[name].field
-        if isinstance(field, models.GenericIPAddressField) and value is not None:
-            settled[name] = field.to_python(value)
-    return settled
+    """Valid values as they will be read back."""
+    return {name: settled(layout.by_name[name].field, value) for name, value in values.items()}
 
 
 def record_from(layout: ItemLayout, values: Mapping[str, Any]) -> Any:
@@ -92,15 +89,56 @@ def record_from(layout: ItemLayout, values: Mapping[str, Any]) -> Any:
         key = key_field.value_of([values[name] for name in key_field.of])
         values = {**values, key_field.name: key}
     model = layout.model
-    if signals.pre_init.has_listeners(model) or signals.post_init.has_listeners(model):
+    if _is_heard(model):
         return model.from_db(None, names, [values[name] for name in names])
-    # What from_db leaves behind, without the signals that nobody hears and a default for each
-    # field: a list of records is mostly this.
-    record = model.__new__(model)
-    record._state = ModelState()
-    record._state.adding = False
-    record.__dict__.update(values)
-    return record
+    return _loaded(model, values, [values.values()])[0]
+
+
+def records_from(layout: ItemLayout, items: Sequence[Item]) -> list[Any]:
+    """The records of many items, each as `record_from` makes it of `from_item`.
+
+    Field by field and not item by item, which takes half of the time.
+    """
+    model = layout.model
+    if not _is_heard(model):
+        try:
+            names, rows = _rows(layout, items)
+        except Exception:  # of an item that is not as we write them: below it is told which
+            pass
+        else:
+            return _loaded(model, names, rows)
+    return [record_from(layout, layout.from_item(item)) for item in items]
+
+
+def _rows(layout: ItemLayout, items: Sequence[Item]) -> tuple[list[str], Iterable[Any]]:
+    """The names of all fields, Django's own key the last, and each record's values."""
+    names = [column.name for column in layout.columns]
+    columns = layout.columns_of(items)
+    _, key_field = _loading(layout)
+    if key_field is not None:
+        columns.append(key_field.values_of(columns[names.index(name)] for name in key_field.of))
+        names.append(key_field.name)
+    return names, zip(*columns, strict=True)
+
+
+def _is_heard(model: type[models.Model]) -> bool:
+    """Whether a signal tells somebody of each instance that is made."""
+    return signals.pre_init.has_listeners(model) or signals.post_init.has_listeners(model)
+
+
+def _loaded(
+    model: type[models.Model], names: Iterable[str], rows: Iterable[Iterable[Any]]
+) -> list[Any]:
+    """What from_db leaves behind, without the signals that nobody hears and a default for each
+    field: a list of records is mostly this."""
+    records = []
+    for row in rows:
+        record = model.__new__(model)
+        record._state = state = ModelState()
+        state.adding = False
+        record.__dict__.update(zip(names, row))  # noqa: B905  it is always as long, and costs
+        records.append(record)
+    return records
 
 
 @functools.cache
@@ -182,6 +220,7 @@ def _check_field(column: Column, value: Any) -> None:
         return
     try:
         column.codec.to_attribute(value)
+        _check_range(column.field, value)
         column.field.run_validators(value)
         _check_portable(value)
     except InvalidValue as error:
@@ -195,6 +234,18 @@ def _check_field(column: Column, value: Any) -> None:
     choices = column.field.flatchoices
     if choices and value not in {choice for choice, _ in choices}:
         raise InvalidRecord(column.name, f"is not one of {', '.join(str(c) for c, _ in choices)}")
+
+
+def _check_range(field: models.Field[Any, Any], value: Any) -> None:
+    """Raise InvalidValue for a whole number that a database might not hold.
+
+    The same range everywhere: Django's own validators know that of the database alone which was
+    asked first, and DynamoDB has none.
+    """
+    if isinstance(field, models.IntegerField):
+        low, high = BaseDatabaseOperations.integer_field_ranges[field.get_internal_type()]
+        if not low <= value <= high:
+            raise InvalidValue(f"must be a whole number from {low} to {high}")
 
 
 def _may_be_empty(field: models.Field[Any, Any]) -> bool:

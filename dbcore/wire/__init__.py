@@ -5,7 +5,7 @@ checksum, or raises the botocore exception that boto3 would have raised.
 """
 
 from dbcore.wire.calls import Call, Hook
-from dbcore.wire.client import HOOKS, Wire, close_wires, get_wire
+from dbcore.wire.client import HOOKS, Wire, close_wires, get_wire, open_connections
 from dbcore.wire.endpoint import Endpoint, resolve_endpoint
 from dbcore.wire.pipeline import Completion, Pipeline
 
@@ -19,5 +19,6 @@ __all__ = [
     "Wire",
     "close_wires",
     "get_wire",
+    "open_connections",
     "resolve_endpoint",
 ]

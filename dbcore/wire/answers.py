@@ -41,6 +41,8 @@ TRANSIENT = frozenset(
         "RequestTimeoutException",
     }
 )
+# Among the reasons of a cancelled transaction.
+THROTTLED_ACTION = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError"})
 CLOCK = frozenset(
     {"InvalidSignatureException", "RequestTimeTooSkewed", "RequestExpired", "SignatureDoesNotMatch"}
 )
@@ -96,7 +98,8 @@ def client_error(operation: str, answer: Answer, retries: int) -> ClientError:
             "RequestId": answer.header("x-amzn-requestid") or "",
             "HTTPStatusCode": answer.status,
             "HTTPHeaders": answer.headers,
-            "RetryAttempts": retries,
+            # How often the request may have arrived before: a write may meet its own work.
+            "RetryAttempts": retries + answer.resent,
         },
     }
     for key in ("CancellationReasons", "Item"):
@@ -116,10 +119,17 @@ def error_code(error: BaseException) -> str:
     return type(error).__name__
 
 
+def cancellation_codes(error: ClientError) -> set[str]:
+    """Why a transaction was cancelled: the codes of its actions that could not be done."""
+    response: Any = error.response
+    codes = {str(reason.get("Code")) for reason in response.get("CancellationReasons", [])}
+    return codes - {"None"}
+
+
 def verdict_on(error: ClientError) -> Verdict:
     """Whether a call that got this error may be tried again."""
-    code = error_code(error)
-    if code in THROTTLING:
+    code, codes = error_code(error), cancellation_codes(error)
+    if code in THROTTLING or (codes and codes <= THROTTLED_ACTION):
         return Verdict.THROTTLED
     if code in TRANSIENT or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
         return Verdict.TRANSIENT

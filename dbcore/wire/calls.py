@@ -19,9 +19,25 @@ class Call:
     throttles: int
     capacity: Any
     error: str | None  # DynamoDB's error code, or the exception's name
+    rows: int | None = None  # items that a read returned; None of other calls, and of errors
+    index: str = ""  # the index that was read
 
 
 Hook = Callable[[Call], None]
+
+
+def rows_of(answer: Mapping[str, Any]) -> int | None:
+    """How many items an answer has; None where it is not that of a read."""
+    if "Item" in answer:
+        return 1
+    if "Count" in answer:
+        return int(answer["Count"])
+    found = answer.get("Responses")
+    if isinstance(found, dict):  # of BatchGetItem, by table
+        return sum(map(len, found.values()))
+    if found is not None:  # of TransactGetItems
+        return sum("Item" in each for each in found)
+    return None
 
 
 def tables_of(payload: Mapping[str, Any]) -> str:

@@ -32,7 +32,7 @@ from dbcore.wire.answers import (
     transport_error,
     verdict_on,
 )
-from dbcore.wire.calls import Call, Hook, tables_of
+from dbcore.wire.calls import Call, Hook, rows_of, tables_of
 from dbcore.wire.connection import CLOSED, Answer, Connection
 from dbcore.wire.endpoint import Endpoint, resolve_endpoint
 from dbcore.wire.signing import Signer
@@ -94,6 +94,7 @@ class Wire:
         self._tls = ssl.create_default_context() if endpoint.scheme == "https" else None
         self._pool_size = pool_size
         self._idle: collections.deque[Connection] = collections.deque()
+        self._opened: weakref.WeakSet[Connection] = weakref.WeakSet()
         _wires.add(self)
 
     def call(
@@ -120,7 +121,9 @@ class Wire:
             if fresh:
                 raise
         # The peer had closed an idle connection: that says nothing about this request.
-        return self._exchange_on(self._open(until), request, until)
+        answer = self._exchange_on(self._open(until), request, until)
+        answer.resent = True
+        return answer
 
     def _exchange_on(self, connection: Connection, request: bytes, until: float) -> Answer:
         try:
@@ -134,7 +137,10 @@ class Wire:
         return answer
 
     def _open(self, until: float) -> Connection:
-        return Connection(self.endpoint, self._tls, _at_most(self.connect_timeout, until))
+        opened = Connection(self.endpoint, self._tls, _at_most(self.connect_timeout, until))
+        with _lock:
+            self._opened.add(opened)
+        return opened
 
     def connect(self, until: float = math.inf) -> tuple[Connection, bool]:
         """A connection, and whether it is new. Give it back with `release`, or close it."""
@@ -206,6 +212,7 @@ class _Attempts:
         self.wire = wire
         self.operation = operation
         self.table = tables_of(payload)
+        self.index = payload.get("IndexName", "")
         self.body = encode_payload(payload)
         self.started = time.perf_counter()
         self.until = time.monotonic() + deadline
@@ -225,7 +232,7 @@ class _Attempts:
                     raise failure from None
             else:
                 if result is not None:
-                    self._report(None, result.get("ConsumedCapacity"))
+                    self._report(None, result)
                     return result
                 failure = self._failure(answer)
             if not self._wait():
@@ -254,9 +261,14 @@ class _Attempts:
         self.retries += 1
         return True
 
-    def _report(self, error: str | None, capacity: Any) -> None:
+    def _report(self, error: str | None, answer: Mapping[str, Any] | None) -> None:
         if self.wire.hooks:
             seconds = time.perf_counter() - self.started
+            capacity = rows = None
+            if answer is not None:
+                capacity, rows = answer.get("ConsumedCapacity"), rows_of(answer)
+                if rows is None and self.operation == "GetItem":
+                    rows = 0  # the answer that there is none is empty
             self.wire.report(
                 Call(
                     self.operation,
@@ -266,6 +278,8 @@ class _Attempts:
                     self.throttles,
                     capacity,
                     error,
+                    rows,
+                    self.index,
                 )
             )
 
@@ -305,6 +319,14 @@ def _new_wire(
     )
 
 
+def open_connections() -> tuple[int, int]:
+    """Connections of this process to DynamoDB: how many are open, and how many of them idle."""
+    with _lock:
+        opened = [each for wire in _wires for each in wire._opened]
+        idle = sum(len(wire._idle) for wire in _wires)
+    return sum(each.fileno() >= 0 for each in opened), idle
+
+
 def close_wires() -> None:
     """Close every connection and forget the shared wires: at shutdown, and after a fork."""
     for wire in list(_wires):
@@ -318,6 +340,8 @@ def _after_fork() -> None:
     # does not exist in the child.
     global _lock
     _lock = threading.Lock()
+    for wire in list(_wires):
+        wire._opened.clear()
     close_wires()
 
 

@@ -37,11 +37,13 @@ CLOSED = (
 
 @dataclass(slots=True)
 class Answer:
-    """An HTTP answer. `head` is its status line and headers, raw."""
+    """An HTTP answer. `head` is its status line and headers, raw. `resent`: the request had been
+    sent before, on an idle connection that the peer closed."""
 
     status: int
     head: bytes
     body: bytes
+    resent: bool = False
 
     def header(self, name: str) -> str | None:
         """A header's value, by its name in lower case."""

@@ -45,29 +45,27 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def parse_endpoint(url: str) -> Endpoint:
+def parse_endpoint(url: str, what: str = "DynamoDB endpoint") -> Endpoint:
     """An endpoint from its URL; ConfigurationError says what is wrong with it."""
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise ConfigurationError(f"DynamoDB endpoint {url!r}: {error}") from None
+        raise ConfigurationError(f"{what} {url!r}: {error}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError(
-            f"DynamoDB endpoint {url!r} is not a URL such as http://localhost:8000"
-        )
+        raise ConfigurationError(f"{what} {url!r} is not a URL such as http://localhost:8000")
     if parts.username is not None:
         raise ConfigurationError(
-            f"DynamoDB endpoint for {parts.hostname!r} may not have a user or password in its URL"
+            f"{what} for {parts.hostname!r} may not have a user or password in its URL"
         )
     if parts.path.strip("/") or parts.query or parts.fragment:
-        raise ConfigurationError(f"DynamoDB endpoint {url!r} may not have a path")
+        raise ConfigurationError(f"{what} {url!r} may not have a path")
     if port == 0:
-        raise ConfigurationError(f"DynamoDB endpoint {url!r}: port 0 cannot be connected to")
+        raise ConfigurationError(f"{what} {url!r}: port 0 cannot be connected to")
     loopback = is_loopback(parts.hostname)
     if parts.scheme == "http" and not loopback:
         raise ConfigurationError(
-            f"DynamoDB endpoint {url!r}: plain HTTP is allowed for this machine only; use https"
+            f"{what} {url!r}: plain HTTP is allowed for this machine only; use https"
         )
     default_port = 443 if parts.scheme == "https" else 80
     return Endpoint(parts.scheme, parts.hostname, port or default_port, loopback)

@@ -26,7 +26,7 @@ from dbcore.wire.answers import (
     transport_error,
     verdict_on,
 )
-from dbcore.wire.calls import Call
+from dbcore.wire.calls import Call, rows_of
 from dbcore.wire.client import Wire, backoff
 from dbcore.wire.connection import Answer, BrokenAnswer, Connection
 
@@ -256,6 +256,7 @@ class Pipeline:
                     request.throttles,
                     None if result is None else result.get("ConsumedCapacity"),
                     None if error is None else error_code(error),
+                    None if result is None else rows_of(result),
                 )
             )
         self._done.append(Completion(request.tag, result, error))

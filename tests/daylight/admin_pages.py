@@ -14,7 +14,17 @@ from django.utils import timezone
 
 from daylight.admin.base import RecordAdmin
 from daylight.sample_data import sample
-from dbcore.models import Checkpoint, DeadLetter, MigrationRun
+from dbcore.models import (
+    AcceptedPolicy,
+    Archive,
+    Checkpoint,
+    DeadLetter,
+    Erasure,
+    LegalHold,
+    MigrationRun,
+    RestoredRecord,
+    Sweep,
+)
 
 REGISTERED = {
     model: model_admin
@@ -34,7 +44,7 @@ REPORT = {
 
 
 def fill() -> None:
-    """A small sample, and the book-keeping of one migration."""
+    """A small sample, and the book-keeping of one migration and one sweep."""
     for model, made in sample(200, seed=3, now=timezone.now()):
         model._default_manager.bulk_create(made)
     run = MigrationRun.objects.create(
@@ -65,6 +75,27 @@ def fill() -> None:
         },
         run=run,
     )
+    fill_retention()
+
+
+def fill_retention() -> None:
+    """The book-keeping of one sweep, a hold, a restore and an erasure."""
+    now = timezone.now()
+    sweep = Sweep.objects.create(
+        store="orm", target="sqlite", as_of=now, host="web-1", pid=7, report=REPORT, error="full"
+    )
+    archive = Archive.objects.create(
+        sweep=sweep, store="orm", target="sqlite", table="plans", tier="warm", key_id="2026",
+        object_name="plans/1.json.gz.aes", count=2, manifest={"count": 2, "keys": "AAECAwQFBgc="},
+    )  # fmt: skip
+    LegalHold.objects.create(
+        scope="record", table="plans", subject="u/<p>", reason="case <7>", placed_by="counsel"
+    )
+    AcceptedPolicy.objects.create(
+        table="plans", days=365, declared_days_max=365, accepted_by="the code"
+    )
+    RestoredRecord.objects.create(table="plans", key="u/p", archive=archive.pk, grace_until=now)
+    Erasure.objects.create(subject="ab" * 32, requested_by="clerk", reason="asked", report=REPORT)
 
 
 class FormValues(HTMLParser):

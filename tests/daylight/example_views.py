@@ -126,10 +126,9 @@ def places(request: HttpRequest) -> JsonResponse:
     """GET: where the user has been, page by page. POST: where the user is."""
     owner = owner_of(request)
     if request.method == "POST":
-        body = {"activity": "", **body_of(request, "location", "activity", "metadata")}
-        added = location_history_service.add_location_history(
-            owner, body.get("location"), body["activity"], body.get("metadata")
-        )
+        body = body_of(request, "location", "activity", "metadata")
+        given: dict[str, Any] = {"location": None, "activity": "", **body}
+        added = location_history_service.add_location_history(owner, **given)
         return JsonResponse(place_of(added), status=201)
     page = location_history_service.get_user_location_history(
         owner, limit_of(request), request.GET.get("cursor")

@@ -1,4 +1,4 @@
-"""The admin's lists and pages over all 22 models. A list must find what is there, and a page must
+"""The admin's lists and pages over all models. A list must find what is there, and a page must
 never change what nobody changed in it.
 """
 
@@ -15,7 +15,15 @@ from django.utils import timezone
 from daylight.admin import lists
 from daylight.admin.base import LargeTableAdmin
 from daylight.models import AuditLog, ErrorLog, Plan, RateLimit
-from dbcore.models import Checkpoint, DeadLetter, MigrationRun
+from dbcore.models import (
+    Archive,
+    Checkpoint,
+    DeadLetter,
+    LegalHold,
+    MigrationRun,
+    RestoredRecord,
+    Sweep,
+)
 from tests.daylight.admin_pages import RECORDS, REGISTERED, fill, found, page, stored, untouched
 
 EDITABLE = [model for model in RECORDS if model is not AuditLog]
@@ -31,7 +39,7 @@ def records(db: None) -> None:
 
 def test_every_table_and_all_book_keeping_is_registered() -> None:
     assert len(RECORDS) == 19
-    assert len(REGISTERED) == 22
+    assert len(REGISTERED) == 28
 
 
 @every_model
@@ -188,6 +196,31 @@ def test_a_record_expires_in_the_second_of_its_deadline(db: None) -> None:
         assert lists.is_live(record, now) is live
         expired = RateLimit.objects.filter(lists.expired_at(RateLimit, now))
         assert expired.exists() is not live
+
+
+def test_a_sweep_leads_to_its_archives_and_an_archive_shows_no_digests(
+    admin_client: Client, records: None
+) -> None:
+    sweep, archive = Sweep.objects.get(), Archive.objects.get()
+    Archive.objects.create(table="users", object_name="users/1", target="sqlite", store="orm")
+    listed = admin_client.get(page("changelist", Sweep)).content.decode()
+    assert f'?sweep__id__exact={sweep.pk}">1</a>' in listed
+    assert found(admin_client, Archive, {"sweep__id__exact": sweep.pk}) == [archive]
+    text = admin_client.get(page("change", Archive, archive)).content.decode()
+    assert "&quot;count&quot;: 2" in text and "AAECAwQFBgc=" not in text
+    restored = admin_client.get(page("changelist", RestoredRecord)).content.decode()
+    assert page("change", Archive, archive) in restored
+
+
+def test_holds_in_force_are_told_from_those_that_have_ended(
+    admin_client: Client, records: None
+) -> None:
+    standing = LegalHold.objects.get()
+    now = timezone.now()
+    lifted = LegalHold.objects.create(scope="user", subject="u", lifted_at=now)
+    over = LegalHold.objects.create(scope="user", subject="u", until=now)
+    assert set(found(admin_client, LegalHold, {"state": "in_force"})) == {standing}
+    assert set(found(admin_client, LegalHold, {"state": "ended"})) == {lifted, over}
 
 
 def test_the_dead_letter_page_shows_the_whole_row_and_the_reason_as_text(

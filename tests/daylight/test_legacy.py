@@ -101,6 +101,7 @@ def test_an_entry_of_history_is_where_an_unknown_user_was() -> None:
         "updatedAt": at,
         "metadata": {"M": {"provider": {"S": "osm"}, "ok": {"N": "1"}, "error": {"NULL": True}}},
         "ttl": {"N": str(1795348800 + 90 * 86400)},
+        "dueDay": {"S": "2027-02-20#3"},
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dbcore.attributes import (
+    MAX_DIGITS,
     MAX_NESTING,
     BooleanCodec,
     DecimalCodec,
@@ -276,6 +278,27 @@ def test_what_python_could_not_have_sent_is_not_taken_for_json() -> None:
 def test_dynamodbs_numbers_are_the_numbers_that_json_would_give(text: str, wanted: Any) -> None:
     assert number_value(text) == wanted
     assert type(number_value(text)) is type(wanted)
+
+
+def as_json(text: str) -> int | float:
+    """The same by exact arithmetic: a whole number that DynamoDB keeps digit by digit is an int."""
+    value = Fraction(text)
+    whole = value.denominator == 1 and abs(value) < 10**MAX_DIGITS
+    return int(value) if whole else float(text)
+
+
+@given(st.from_regex(r"-?\d{1,42}(\.\d{1,45})?(E[+-]?\d{1,3})?", fullmatch=True))
+@example("0." + "9" * 40)
+@example("123456789012345678.5")
+@example("1.0000000000000000000000000000000000001")
+@example("15E-1")
+@example("1.5e1")
+def test_a_number_is_the_same_alone_and_within_an_object(text: str) -> None:
+    found = [
+        plain({"N": text}),
+        *plain({"M": {"a": {"N": text}, "b": {"L": [{"N": text}]}}}).values(),
+    ]
+    assert repr(found) == repr([as_json(text), as_json(text), [as_json(text)]])
 
 
 def test_each_mapped_field_type_has_its_codec() -> None:

@@ -15,6 +15,7 @@ from django.test.utils import isolate_apps
 from django.utils import timezone
 from pytest_django import Settings
 
+from dbcore.append_only import AppendOnly
 from dbcore.checks import HINTS, check_declarations, check_endpoint, check_models
 from dbcore.fields import RecordKeyField
 from dbcore.tables import (
@@ -387,6 +388,28 @@ def test_e014_there_is_always_something_to_count_from() -> None:
         storage = table("never", retention=Retention(1, (), Tier.WARM))
 
     assert ids(check_models([Thing, Never])) == ["E014"] * 3
+
+
+@isolate_apps()
+def test_e015_what_is_append_only_is_so_in_django_too() -> None:
+    class Kept(AppendOnly, Base):
+        storage = table("kept", append_only=True)
+
+        class Meta:
+            app_label = "checked"
+
+    class Thing(Base):
+        storage = table(append_only=True)
+
+    class Open(AppendOnly, Base):
+        all = models.Manager["Open"]()
+        storage = table("open", append_only=True)
+
+        class Meta:
+            app_label = "checked"
+
+    found = check_models([Kept, Thing, Open])
+    assert ids(found) == ["E015"] * 2 and [each.obj for each in found] == [Thing, Open]
 
 
 def test_the_project_itself_has_no_finding() -> None:

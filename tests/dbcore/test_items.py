@@ -241,11 +241,17 @@ def test_what_would_be_due_after_the_year_9999_is_never_due() -> None:
     assert "dueDay" not in item_of(models.Plan, end_time=None, updated_at=last)
 
 
-@pytest.mark.parametrize(
-    "model", [models.Role, models.RateLimit, models.LocationHistory, models.AuditLog]
-)
-def test_records_that_expire_or_stay_or_have_a_day_have_no_due_day(model: Model) -> None:
+@pytest.mark.parametrize("model", [models.Role, models.ApiKey, models.AuditLog])
+def test_records_that_stay_or_have_a_day_have_no_due_day(model: Model) -> None:
     assert "dueDay" not in item_of(model)
+
+
+def test_a_record_that_expires_is_due_on_that_day_or_by_its_policy_if_that_is_sooner() -> None:
+    soon, late = NOON + dt.timedelta(days=2), NOON + dt.timedelta(days=200)
+    for expires, wanted in ((soon, "2026-11-24"), (late, "2026-11-29")):
+        item = item_of(models.WeatherCache, timestamp=NOON, expires_at=expires)
+        assert item["dueDay"]["S"][:10] == wanted
+    assert item_of(models.RateLimit, expires_at=soon)["dueDay"]["S"][:10] == "2026-11-24"
 
 
 # --- What is unique -----------------------------------------------------------------------------

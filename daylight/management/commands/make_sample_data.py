@@ -16,6 +16,7 @@ from django.db.models import Model
 from django.utils import timezone
 
 from daylight.sample_data import SMALLEST, counts, sample
+from dbcore import append_only
 
 BATCH = 1_000  # records in one INSERT at most; Django makes it fewer where the database needs that
 
@@ -107,8 +108,9 @@ def _filled(models: list[type[Model]], alias: str) -> list[str]:
 
 
 def _clear(models: list[type[Model]], alias: str) -> None:
-    for model in models:
-        model._default_manager.using(alias).all().delete()
+    with append_only.lifted():
+        for model in models:
+            model._default_manager.using(alias).all().delete()
 
 
 def _write(rows: int, seed: int, alias: str) -> dict[str, int]:

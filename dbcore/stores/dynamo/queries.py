@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 from django.db import models
@@ -23,9 +24,11 @@ from dbcore.stores.interface import Key, Position, Query
 from dbcore.tables import DAY_SHARDS, GlobalIndex, LocalIndex
 from dbcore.wire import Wire
 
-# Items read beyond the page: one to see whether there are more, and one to see that it has no ties.
-# Without it the end of most pages would cost a second request.
-_SLACK = 2
+# Items read beyond the page. One shows that there are more and, unless it is a tie of the page's
+# last, that the page has all of its ties. A list that is merged gives its ties only when it has
+# seen what follows them.
+_BEYOND = 1
+_BEYOND_MERGED = 2
 _CONDITION = {  # whether there is a lower and an upper bound -> what the key must be
     (False, False): "",
     (True, False): " AND #o >= :low",
@@ -52,75 +55,82 @@ def run_query(wire: Wire, query: Query) -> tuple[list[models.Model], Position | 
     """A page of records, and where it ended when there are more."""
     layout = layout_of(query.model)
     validation.check_query(layout, query)
-    found: list[Item] = []
-    for item in _in_order(wire, layout, query):
-        if len(found) == query.limit:
-            records = [_record(layout, each) for each in found]
-            last = records[-1]
-            key = getattr(last, layout.table.key_fields[-1])
-            return records, Position(getattr(last, query.order), (key,))
-        found.append(item)
-    return [_record(layout, each) for each in found], None
+    found = _first(wire, layout, query)
+    records = validation.records_from(layout, found[: query.limit])
+    if len(found) <= query.limit:
+        return records, None
+    last = records[-1]
+    key = getattr(last, layout.table.key_fields[-1])
+    return records, Position(getattr(last, query.order), (key,))
 
 
-def _record(layout: ItemLayout, item: Item) -> models.Model:
-    record: models.Model = validation.record_from(layout, layout.from_item(item))
-    return record
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What puts the items of a list in order: two attributes, of which the second parts ties."""
+
+    by: str
+    key: str
+
+    def place(self, item: Item) -> tuple[str, str]:
+        """Where an item stands in the list."""
+        return item[self.by]["S"], item[self.key]["S"]
 
 
-def _in_order(wire: Wire, layout: ItemLayout, query: Query) -> Iterator[Item]:
-    """The items that the query asks for, newest first, ties by key."""
-    order = layout.by_name[query.order].attribute
+def _first(wire: Wire, layout: ItemLayout, query: Query) -> list[Item]:
+    """The items that the query asks for, newest first, ties by key: a page of them, and at least
+    one more where there are more."""
     key = layout.by_name[layout.table.key_fields[-1]].attribute
-
-    def place(item: Item) -> tuple[str, str]:
-        return item[order]["S"], item[key]["S"]
-
+    order = _Order(layout.by_name[query.order].attribute, key)
     access = _access(layout, query)
     low, high = _bounds(layout, query)
     if low is not None and high is not None and low > high:
-        return
-    streams: list[Iterator[Item]] = []
-    for hash_value in _hash_values(layout, query):
-        if access.ordered:
-            request = _request(layout, query, access, hash_value, low, high)
-            streams.append(_tied(_items(wire, request), order, place))
-        else:
-            request = _request(layout, query, access, hash_value, None, None)
-            within = _within(_items(wire, request), order, low, high)
-            streams.append(iter(sorted(within, key=place, reverse=True)))
-    behind = None if query.after is None else _place_of(layout, query)
-    live_at = None if query.live_at is None else query.live_at.timestamp()
-    for item in heapq.merge(*streams, key=place, reverse=True):
-        if behind is not None and place(item) >= behind:
-            continue
-        if live_at is not None and has_expired(item, live_at):
-            continue
-        yield item
+        return []
+    asked = (low, high) if access.ordered else (None, None)
+    lists = [
+        _pages(wire, layout, query, order, _request(layout, query, access, hash_value, *asked))
+        for hash_value in _hash_values(layout, query)
+    ]
+    if not access.ordered:
+        items = chain.from_iterable(chain(*lists))
+        return sorted(_within(items, order.by, low, high), key=order.place, reverse=True)
+    if len(lists) == 1:
+        return _first_of_one(lists[0], order, query.limit)
+    tied = [_tied(chain.from_iterable(pages), order) for pages in lists]
+    return list(islice(heapq.merge(*tied, key=order.place, reverse=True), query.limit + 1))
+
+
+def _first_of_one(pages: Iterator[list[Item]], order: _Order, limit: int) -> list[Item]:
+    """The same of one partition, which comes in order but for its ties."""
+    found: list[Item] = []
+    for page in pages:
+        found += page
+        if len(found) > limit and found[limit - 1][order.by] != found[-1][order.by]:
+            break
+    if len({item[order.by]["S"] for item in found}) < len(found):
+        found.sort(key=order.place, reverse=True)
+    return found
 
 
 def has_expired(item: Item, now: float) -> bool:
     """Whether an item's expiry has passed; DynamoDB may take days to delete it."""
-    return TTL in item and float(item[TTL]["N"]) <= now
+    return not _live([item], now)
 
 
-def _place_of(layout: ItemLayout, query: Query) -> tuple[str, str]:
-    assert query.after is not None
-    order = layout.by_name[query.order].codec.to_attribute(query.after.order)
-    return str(order["S"]), query.after.key[-1]
+def _live(items: list[Item], now: float) -> list[Item]:
+    return [item for item in items if TTL not in item or float(item[TTL]["N"]) > now]
 
 
-def _tied(items: Iterator[Item], order: str, place: Any) -> Iterator[Item]:
+def _tied(items: Iterator[Item], order: _Order) -> Iterator[Item]:
     """The same items, each group of equal order sorted by key."""
     group: list[Item] = []
     for item in items:
-        if group and item[order]["S"] != group[0][order]["S"]:
+        if group and item[order.by]["S"] != group[0][order.by]["S"]:
             if len(group) > 1:
-                group.sort(key=place, reverse=True)
+                group.sort(key=order.place, reverse=True)
             yield from group
             group = []
         group.append(item)
-    yield from sorted(group, key=place, reverse=True)
+    yield from sorted(group, key=order.place, reverse=True)
 
 
 def _hash_values(layout: ItemLayout, query: Query) -> list[Any]:
@@ -137,15 +147,32 @@ def _within(items: Iterator[Item], order: str, low: str | None, high: str | None
             yield item
 
 
-def _items(wire: Wire, request: dict[str, Any]) -> Iterator[Item]:
-    """One partition's items, read page by page as they are asked for."""
+def _pages(
+    wire: Wire, layout: ItemLayout, query: Query, order: _Order, request: dict[str, Any]
+) -> Iterator[list[Item]]:
+    """One partition's items that the list has, read page by page as they are asked for."""
+    behind = _place_of(layout, query)
+    live_at = None if query.live_at is None else query.live_at.timestamp()
     while True:
-        page = wire.call("Query", request)
-        yield from page["Items"]
-        after = page.get("LastEvaluatedKey")
+        answer = wire.call("Query", request)
+        items = answer["Items"]
+        if behind is not None:
+            items = [item for item in items if order.place(item) < behind]
+        if live_at is not None:
+            items = _live(items, live_at)
+        yield items
+        after = answer.get("LastEvaluatedKey")
         if after is None:
             return
         request["ExclusiveStartKey"] = after
+
+
+def _place_of(layout: ItemLayout, query: Query) -> tuple[str, str] | None:
+    """The place after which the page begins, if it is not the first."""
+    if query.after is None:
+        return None
+    order = layout.by_name[query.order].codec.to_attribute(query.after.order)
+    return str(order["S"]), query.after.key[-1]
 
 
 def _bounds(layout: ItemLayout, query: Query) -> tuple[str | None, str | None]:
@@ -198,7 +225,8 @@ def _request(
     }
     if access.ordered:
         # The record that the last page ended at comes once more.
-        request["Limit"] = query.limit + _SLACK + (query.after is not None)
+        beyond = _BEYOND_MERGED if query.field == DAY else _BEYOND
+        request["Limit"] = query.limit + beyond + (query.after is not None)
     if access.index is not None:
         request["IndexName"] = access.index
     return request

@@ -60,6 +60,11 @@ class Replicas:
         self._replicas = replicas
         self._clock = clock
 
+    @property
+    def all(self) -> Sequence[Replica]:
+        """Each of them, in the order of the setting."""
+        return self._replicas
+
     def read(
         self, ask: Callable[[Wire], Answer], primary: Callable[[], Wire], *, measured: bool
     ) -> Answer:
@@ -96,6 +101,11 @@ def read_nearby(ask: Callable[[Wire], Answer], *, measured: bool = True) -> Answ
     if not settings.DYNAMODB_REPLICA_REGIONS:
         return ask(get_wire())
     return _configured().read(ask, get_wire, measured=measured)
+
+
+def configured_replicas() -> Sequence[Replica]:
+    """The replicas that the settings name. Raises ConfigurationError."""
+    return _configured().all if settings.DYNAMODB_REPLICA_REGIONS else ()
 
 
 _known: dict[tuple[object, ...], Replicas] = {}

@@ -7,9 +7,7 @@ fields (expiry, day, due day) is never left behind by an update.
 from __future__ import annotations
 
 import datetime as dt
-import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,30 +22,19 @@ from dbcore.items import ItemLayout, layout_of
 from dbcore.stores import validation
 from dbcore.stores.dynamo.queries import get_item, has_expired, run_query
 from dbcore.stores.dynamo.replicas import read_nearby
-from dbcore.stores.dynamo.writes import (
-    Overtaken,
-    Prepared,
-    adding,
-    deleting,
-    error_of,
-    updating,
-)
+from dbcore.stores.dynamo.sending import FAILED, retried, send, send_together, send_update
+from dbcore.stores.dynamo.writes import Prepared, adding, deleting, updating
 from dbcore.stores.errors import Conflict, RecordNotFound, StoreUnavailable
 from dbcore.stores.interface import Add, Delete, Key, Position, Query, Record, Update, Write
 from dbcore.wire import Wire, get_wire
 from dbcore.wire.answers import error_code
-from dbcore.wire.client import backoff
-
-TRIES = 8  # of a write that is overtaken by others
-_FAILED = "ConditionalCheckFailedException"
-_BUSY = "TransactionConflictException"  # a transaction is writing to the same item
-_CANCELLED = "TransactionCanceledException"
 
 
 class DynamoStore:
     """The store interface on DynamoDB."""
 
     name = "dynamodb"
+    thread_bound = False
 
     @property
     def wire(self) -> Wire:
@@ -99,7 +86,7 @@ class DynamoStore:
         layout = layout_of(type(record))
         values = validation.prepared(record)
         with _available():
-            self._retried(lambda: self._transact([adding(layout, values)]))
+            retried(lambda: send(self.wire, adding(layout, values)))
         return _settled(layout, record)
 
     def put(self, record: Record) -> Record:
@@ -108,7 +95,7 @@ class DynamoStore:
         values = validation.prepared(record)
         with _available():
             request = {"TableName": layout.table_name, "Item": layout.to_item(values)}
-            self.wire.call("PutItem", {**request, "ReturnConsumedCapacity": "TOTAL"})
+            self.wire.call("PutItem", {**request, "ReturnConsumedCapacity": "INDEXES"})
         return _settled(layout, record)
 
     def update(
@@ -121,17 +108,18 @@ class DynamoStore:
     ) -> Record:
         wanted = validation.checked(Update(model, key, changes, expect or {}))
         with _available():
-            return self._retried(lambda: self._update(wanted))  # type: ignore[no-any-return]
+            return retried(lambda: self._update(wanted))  # type: ignore[no-any-return]
 
     def delete(
         self, model: type[models.Model], key: Key, *, expect: Mapping[str, Any] | None = None
     ) -> None:
         wanted = validation.checked(Delete(model, key, expect or {}))
         with _available():
-            self._retried(lambda: self._transact([self._deleting(wanted)]))
+            retried(lambda: send(self.wire, self._deleting(wanted)))
 
     def increment(self, initial: Record, field: str, *, below: int) -> Record | None:
         layout = layout_of(type(initial))
+        validation.check_writable(layout)
         values = validation.prepared(initial)
         if below < 1:
             return None
@@ -153,13 +141,13 @@ class DynamoStore:
                 **given, ":one": {"N": "1"}, ":below": {"N": str(below)},
             },
             "ReturnValues": "ALL_NEW",
-            "ReturnConsumedCapacity": "TOTAL",
+            "ReturnConsumedCapacity": "INDEXES",
         }  # fmt: skip
         with _available():
             try:
                 answer = self.wire.call("UpdateItem", request)
             except ClientError as error:
-                if error_code(error) == _FAILED:
+                if error_code(error) == FAILED:
                     return None
                 raise
         found: Record = validation.record_from(layout, layout.from_item(answer["Attributes"]))
@@ -174,7 +162,7 @@ class DynamoStore:
     def transact(self, writes: Sequence[Write]) -> None:
         checked = [validation.checked(each) for each in writes]
         with _available():
-            self._retried(lambda: self._transact([self._prepared(each) for each in checked]))
+            retried(lambda: send_together(self.wire, [self._prepared(each) for each in checked]))
         for each in writes:
             if isinstance(each, Add):
                 _settled(layout_of(type(each.record)), each.record)
@@ -210,45 +198,14 @@ class DynamoStore:
     def _update(self, write: Update) -> Any:
         layout = layout_of(write.model)
         prepared = self._updating(write)
-        if prepared.taken or prepared.given_up:
-            self._transact([prepared])
+        if prepared.alone:
+            item: Item | None = send_update(self.wire, prepared)
+        else:
+            send_together(self.wire, [prepared])
             item = get_item(self.wire, layout, write.key)
-            if item is None:
-                raise _missing(layout)
-            return validation.record_from(layout, layout.from_item(item))
-        request = {**prepared.action["Update"], "ReturnConsumedCapacity": "TOTAL"}
-        try:
-            answer = self.wire.call("UpdateItem", {**request, "ReturnValues": "ALL_NEW"})
-        except ClientError as error:
-            if error_code(error) in (_FAILED, _BUSY):
-                raise Overtaken from error
-            raise
-        return validation.record_from(layout, layout.from_item(answer["Attributes"]))
-
-    def _transact(self, prepared: Sequence[Prepared]) -> None:
-        actions = [action for each in prepared for action in each.actions()]
-        request = {
-            "TransactItems": actions,
-            # The wire sends again what got no answer: that must not meet its own writes.
-            "ClientRequestToken": str(uuid.uuid4()),
-            "ReturnConsumedCapacity": "TOTAL",
-        }
-        try:
-            self.wire.call("TransactWriteItems", request)
-        except ClientError as error:
-            if error_code(error) == _CANCELLED:
-                raise error_of(prepared, error) from error
-            raise
-
-    @staticmethod
-    def _retried(attempt: Callable[[], Any]) -> Any:
-        """Try again what another write has overtaken: it is prepared anew from what is there."""
-        for turn in range(TRIES):
-            try:
-                return attempt()
-            except Overtaken:
-                time.sleep(backoff(min(turn, 3)))
-        raise Conflict("the record changes faster than it can be written")
+        if item is None:
+            raise _missing(layout)
+        return validation.record_from(layout, layout.from_item(item))
 
     def _guard(self, key: str) -> Item | None:
         answer = self.wire.call(

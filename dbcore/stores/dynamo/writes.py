@@ -1,4 +1,5 @@
-"""One write as the actions of a DynamoDB transaction, and what a cancelled transaction means.
+"""One write as the actions of a DynamoDB transaction, and what a cancelled transaction means. A
+write that needs no other action can be sent without a transaction: see sending.py.
 
 What is derived from several fields is written on the condition that none of those that are not
 being changed has changed meanwhile: so an update never leaves a stale expiry or due day behind.
@@ -14,11 +15,12 @@ from botocore.exceptions import ClientError
 
 from dbcore.guards import Guard, guards_of
 from dbcore.items import DAY, DUE_DAY, TTL, ItemLayout
-from dbcore.stores.errors import AlreadyExists, StoreError, UniqueViolation
-from dbcore.tables import Retention
+from dbcore.stores.errors import AlreadyExists, StoreError, StoreUnavailable, UniqueViolation
+from dbcore.wire.answers import THROTTLED_ACTION, cancellation_codes
 
 Action = dict[str, Any]
 _CONDITION = "ConditionalCheckFailed"
+_OVERTAKEN = {_CONDITION, "TransactionConflict"}
 
 
 class Overtaken(Exception):
@@ -33,6 +35,13 @@ class Prepared:
     taken: list[tuple[Guard, Action]] = field(default_factory=list)  # values to take
     given_up: list[Action] = field(default_factory=list)
     adds: bool = False
+    compares: bool = False  # it is done on the condition that what it changes is still as it was
+
+    @property
+    def alone(self) -> bool:
+        """Whether it needs no transaction: neither for guards, nor because the second of two
+        requests would take the work of the first for another's."""
+        return not (self.taken or self.given_up or self.compares)
 
     def actions(self) -> Iterator[Action]:
         """In the order in which DynamoDB gives its reasons."""
@@ -119,6 +128,7 @@ def updating(
         {"Update": request},
         [(guard, guard.put_action()) for key, guard in after.items() if key not in before],
         [guard.delete_action() for key, guard in before.items() if key not in after],
+        compares=not changes.keys().isdisjoint(expected),
     )
 
 
@@ -176,13 +186,17 @@ def _sources(layout: ItemLayout) -> dict[str, set[str]]:
     found = {TTL: {deadline.field for deadline in table.expires}}
     if table.day_index is not None:
         found[DAY] = {table.day_index.timestamp}
-    if table.needs_due_day and isinstance(table.retention, Retention):
-        found[DUE_DAY] = set(table.retention.since)
+    if table.needs_due_day:
+        found[DUE_DAY] = set(layout.due_sources)
     return found
 
 
 def error_of(prepared: Sequence[Prepared], error: ClientError) -> StoreError | Overtaken:
-    """What a cancelled transaction means: the first write's reason that is one."""
+    """What a cancelled transaction means: the first write's reason that is one.
+
+    Where none is: StoreUnavailable, if it was not for another's write that it was cancelled. What
+    was only throttled has been tried again by then, by the wire.
+    """
     response: Any = error.response
     reasons = iter(response.get("CancellationReasons", []))
     for each in prepared:
@@ -192,4 +206,7 @@ def error_of(prepared: Sequence[Prepared], error: ClientError) -> StoreError | O
         for (guard, _), code in zip(each.taken, codes[1:], strict=False):
             if code == _CONDITION:
                 return UniqueViolation(guard.field.name)
-    return Overtaken()
+    found = cancellation_codes(error)
+    if found & _OVERTAKEN and found <= _OVERTAKEN | THROTTLED_ACTION:
+        return Overtaken()
+    return StoreUnavailable(f"DynamoDB: {error}")

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import models
 from django.utils import timezone
 
+from daylight.models import User
 from dbcore.items import layout_of
 from dbcore.local_engine import LocalEngine
 from dbcore.stores.choice import primary_store
@@ -51,6 +53,13 @@ def store(primary: str) -> Store:
 
 
 @pytest.fixture
+def people(store: Store) -> None:
+    """Ana and Bea are users."""
+    for name in ("ana", "bea"):
+        store.add(User(id=name, email=f"{name}@example.org", password_hash="x"))
+
+
+@pytest.fixture
 def travel(monkeypatch: pytest.MonkeyPatch) -> Callable[[dt.timedelta], None]:
     """Moves the services' clock on; what is written keeps its time."""
     real = timezone.now
@@ -61,7 +70,7 @@ def travel(monkeypatch: pytest.MonkeyPatch) -> Callable[[dt.timedelta], None]:
     return move
 
 
-def values(record: Any) -> dict[str, Any]:
+def values(record: models.Model) -> dict[str, Any]:
     """A record's fields."""
     return {column.name: getattr(record, column.name) for column in layout_of(type(record)).columns}
 

@@ -134,6 +134,7 @@ CALLS: dict[str, dict[str, dict[str, st.SearchStrategy[Any]]]] = {
         },
         "verify": {"key": _tokens, "now": v.nows},
         "revoke": {"key_id": _key, "user_id": users},
+        "revoke_all_of_user": {"user_id": users},
         "list_keys": {"user_id": users, **listed},
         "record_usage": {"key_id": _key, "user_id": users, "usage": v.usage_data},
         "get_key_usage": {"api_key_id": _key, **listed},

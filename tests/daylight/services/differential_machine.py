@@ -4,6 +4,7 @@ the same, and remembers what later steps may ask for."""
 from __future__ import annotations
 
 import datetime as dt
+import inspect
 from collections import Counter, defaultdict
 from typing import Any
 
@@ -11,11 +12,16 @@ from django.db import models
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from daylight import database
+from daylight.models import User
 from dbcore.items import layout_of
+from dbcore.stores.choice import primary_store
+from dbcore.stores.errors import StoreError
 from dbcore.stores.pages import Page
 from tests.daylight.services import differential_values as v
 from tests.daylight.services.differential_calls import Step, steps_of
 from tests.daylight.services.differential_sides import World, clear, compare_contents, difference
+
+BEGINNERS = ("u1", "u2")
 
 
 class BothStores(RuleBasedStateMachine):
@@ -31,6 +37,8 @@ class BothStores(RuleBasedStateMachine):
         self.world.now, self.world.given = v.BEGIN, 0
         self.past: dict[str, list[Any]] = defaultdict(list)
         self.lists: list[tuple[str, str, dict[str, Any]]] = []
+        for name in BEGINNERS:  # who may have sessions and keys from the first step on
+            self.world.on_both(lambda name=name: primary_store().add(_user(name)))
 
     def take(self, step: Step) -> None:
         """One step."""
@@ -68,7 +76,9 @@ class BothStores(RuleBasedStateMachine):
         )
         one, other = self.world.on_both(lambda: method(**self.made(given)))
         found = difference(one, other)
-        assert found is None, f"{service}.{call}: sqlite and dynamodb differ in {found}"
+        assert found is None, f"{service}.{call}: {self.world.sql} and dynamodb differ in {found}"
+        told = inspect.getdoc(method) or ""
+        assert not isinstance(one, StoreError) or type(one).__name__ in told, "an untold error"
         BothStores.steps += 1
         self.outcomes[call, type(one).__name__] += 1
         if isinstance(one, Page):
@@ -120,6 +130,10 @@ class BothStores(RuleBasedStateMachine):
         if isinstance(value, dict):
             return {name: self.made(each) for name, each in value.items()}
         return [self.made(each) for each in value] if isinstance(value, list) else value
+
+
+def _user(name: str) -> User:
+    return User(id=name, email=f"{name}@first.example", password_hash="h")
 
 
 def _raised(wanted: v.Raised) -> Exception:

@@ -5,6 +5,7 @@ such as must be refused. Every strategy is one cheap draw from a list, or a few.
 from __future__ import annotations
 
 import datetime as dt
+import enum
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -53,6 +54,25 @@ class Raised:
     text: str
 
 
+class Whole(int, enum.Enum):
+    """A whole number whose text is a name."""
+
+    ONE = 1
+
+
+class Kind(str, enum.Enum):  # noqa: UP042  (a StrEnum's text is its value)
+    """A text whose text is a name."""
+
+    A = "a"
+
+
+class Nowhere(dt.tzinfo):
+    """A time zone that does not know how far it is from UTC."""
+
+    def utcoffset(self, when: dt.datetime | None) -> None:
+        return None
+
+
 class _Pool:
     """Gives one of many by its number. Hypothesis shows strategies: this one is short."""
 
@@ -92,6 +112,7 @@ own_ids = ["a", "B", "a/b", "\uffff", "😀", "é"]  # their order by code point
 TIMES = [BEGIN + each for each in (dt.timedelta(0), -INSTANT, SECOND, DAY, -DAY, -30 * DAY)]
 TIMES.append((BEGIN + 2 * SECOND).astimezone(dt.timezone(dt.timedelta(hours=-9))))
 BAD_TIMES = [
+    BEGIN.replace(tzinfo=Nowhere()),
     BEGIN.replace(tzinfo=None), "2090-01-01", 5, TODAY,
     dt.datetime.max.replace(tzinfo=dt.timezone(-dt.timedelta(hours=1))),
 ]  # fmt: skip
@@ -139,6 +160,7 @@ def ids_of(kind: str, own: Iterable[str] = ()) -> Strategy:
 
 JSON = [
     {}, [], {"a": 1}, {"a": {"b": [None, True, -0.0, 0.1]}}, [1e22, 10**37, "ü😀"], {"": "%s"},
+    {"n": [1e23, 12345678901234567168.0, -1e38, 1e100, 10**23]}, {Kind.A: [Kind.A, Whole.ONE]},
     nested(MAX_NESTING),
 ]  # fmt: skip
 BAD_JSON = [
@@ -157,8 +179,13 @@ BAD_EMAILS = ["", "nobody", "a@b@c", None, 5, "x" * 250 + "@example.org", " a@ex
 NAMES = ["reader", "writer", "Reader", "straße", "STRASSE", "x" * 150]
 name_lists = of([[], ["reader"], ["writer", "reader"], NAMES], [None, "reader", [5], [""]])
 
-_NUMBERS = ([0, 1, 200, 32767], [-1, 2**63, 10**38, True, "5", 1.5, None])
-_FLOATS = ([0.5, 1, -0.0, 1e100, 10**15], [float("nan"), float("inf"), 1e-200, True, "5", None])
+_NUMBERS = (
+    [0, 1, 200, 32767, Whole.ONE], [-1, 32768, 2**63, 10**38, 10**400, True, "5", 1.5, None],
+)  # fmt: skip
+_FLOATS = (
+    [0.5, 1, -0.0, 1e100, 10**15, Whole.ONE],
+    [float("nan"), float("inf"), 1e-200, 10**400, 2**53 + 1, True, "5", None],
+)
 _VALUES: dict[type, tuple[list[Any], list[Any]]] = {
     models.BooleanField: ([True, False], [1, "true", None]),
     models.PositiveSmallIntegerField: _NUMBERS,
@@ -171,7 +198,7 @@ _VALUES: dict[type, tuple[list[Any], list[Any]]] = {
     ),
     models.EmailField: (EMAILS, BAD_EMAILS),
 }  # fmt: skip
-_TEXTS = ["a", "A", "ü😀", "%s'\"", " e\u0301 "]
+_TEXTS = ["a", "A", "ü😀", "%s'\"", " e\u0301 ", Kind.A]
 _BAD_TEXTS: list[Any] = [None, 5, b"x", "a\0b", "\ud800", ""]
 
 

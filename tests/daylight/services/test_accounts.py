@@ -245,7 +245,7 @@ def test_a_deleted_user_leaves_no_profile_no_session_and_a_free_email() -> None:
 def test_a_user_whose_sessions_could_not_be_ended_is_still_there_to_be_deleted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def out_of_reach(user_id: str) -> int:
+    def out_of_reach(user_id: str, **given: Any) -> int:
         raise StoreUnavailable(user_id)
 
     user = make()

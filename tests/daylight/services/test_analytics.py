@@ -162,6 +162,6 @@ def test_a_day_must_be_a_date_and_no_point_in_time(date: Any) -> None:
 
 
 def test_every_call_has_an_async_twin() -> None:
-    event = async_to_sync(analytics_service.arecord_usage_event)("ana", "search")  # type: ignore[attr-defined]
-    page = async_to_sync(analytics_service.aget_user_analytics)("ana")  # type: ignore[attr-defined]
+    event = async_to_sync(analytics_service.arecord_usage_event)("ana", "search")
+    page = async_to_sync(analytics_service.aget_user_analytics)("ana")
     assert list(page) == [event]

@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 
 from dbcore.local_engine import LocalEngine
+from tests.daylight.services.conftest import PRIMARIES
 from tests.daylight.services.crowd import Crowd
+from tests.support.postgres import Postgres
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MEMBERS = 4  # processes
 ROUNDS = 20
 
 
-@pytest.fixture(scope="module", params=["sqlite", "dynamodb"])
+@pytest.fixture(scope="module", params=PRIMARIES)
 def crowd(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Crowd]:
@@ -29,8 +31,13 @@ def crowd(
         "DAYLIGHT_ENV_FILE": str(folder / "no.env"),
         "DATABASE_PRIMARY": request.param,
         "DATABASE_URL": f"sqlite:///{folder / 'daylight.sqlite3'}",
+        "APP_CACHE_TTL": "3600",  # what is stale stays so
         "PYTHONWARNINGS": "ignore",
     }
+    if request.param == "postgresql":
+        server: Postgres = request.getfixturevalue("postgres")
+        server.create_database(name := f"c{uuid.uuid4().hex[:8]}")
+        environment["DATABASE_URL"] = server.url(name)
     if request.param == "dynamodb":
         engine: LocalEngine = request.getfixturevalue("dynamodb_engine")
         environment["DYNAMODB_ENDPOINT"] = engine.endpoint
@@ -85,6 +92,26 @@ def test_changes_of_different_fields_of_one_record_are_all_there(crowd: Crowd, b
     assert wrong == [[]] * 4
     (plan,) = crowd.one_does("read_plan", plan_id=plan_id)
     assert plan == ["14", "14", [14], {"at": 14}]
+
+
+def test_users_who_come_go_and_swap_addresses_are_whole_or_not_there(crowd: Crowd) -> None:
+    names = [new_name("u") for _ in range(2)]
+    errors = crowd.all_do("churn", threads=2, names=names, turns=40)
+    told = {"AlreadyExists", "Conflict", "RecordNotFound", "UniqueViolation"}
+    assert {error for each in errors for error in each} <= told
+    assert sum(map(len, errors)) < 8 * 40, "nothing was ever done"
+    assert crowd.one_does("half_written", names=names) == [[]]
+
+
+def test_what_another_process_takes_away_lets_nobody_in_here_at_once(crowd: Crowd) -> None:
+    (member,) = crowd.one_does("make_member", name=new_name("u"))
+    for _ in range(2):
+        found = crowd.another_does("let_in", **member)
+    assert found == ["role", "session", "key", "address", "cache"]
+    crowd.one_does("strip_role", name=member["name"])
+    assert crowd.another_does("let_in", **member) == ["session", "key", "address", "cache"]
+    crowd.one_does("delete_user", name=member["name"])
+    assert crowd.another_does("let_in", **member) == ["cache"]
 
 
 def test_a_session_whose_expiry_is_moved_while_it_is_used_lives_on(crowd: Crowd) -> None:

@@ -41,6 +41,12 @@ def logged(at: int, severity: str, error_id: str) -> None:
     primary_store().add(ErrorLog(id=error_id, name="E", timestamp=time, severity=severity))  # type: ignore[misc]
 
 
+def test_an_error_of_a_class_without_a_name_has_the_name_of_what_it_derives_from() -> None:
+    nameless = type("", (type("", (LookupError,), {}),), {})
+    entry = error_logging_service.log_error(raised(nameless("lost")))
+    assert (kept(entry.id).name, kept(entry.id).message) == ("LookupError", "lost")
+
+
 def test_an_error_is_kept_with_its_traceback_and_its_cause() -> None:
     error = raised(ValueError("no such lake"), cause=raised(KeyError("bled")))
     entry = error_logging_service.log_error(error, {"lake": "Bled"}, "ana", "high")

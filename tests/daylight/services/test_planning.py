@@ -17,6 +17,7 @@ from tests.daylight.services.conftest import refused, values
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("primary")]
 NOON = dt.datetime(2026, 9, 23, 12, tzinfo=dt.UTC)
+HOUR = dt.timedelta(hours=1)
 
 
 def make(user_id: str = "ana", **given: Any) -> Plan:
@@ -111,6 +112,55 @@ def test_a_bad_update_is_refused_and_nothing_is_changed(given: dict[str, Any], f
     updates = {"end_time": NOON, **given}
     refused(field, planning_service.update_plan, plan.id, "ana", updates)
     assert values(planning_service.get_plan_by_id(plan.id, "ana")) == values(plan)
+
+
+LATER = NOON + dt.timedelta(microseconds=1)
+
+
+def test_a_plan_does_not_end_before_it_starts() -> None:
+    refused("end_time", make, start_time=LATER, end_time=NOON)
+    plan = make(start_time=NOON, end_time=NOON)
+    for updates in (
+        {"end_time": NOON - HOUR},
+        {"start_time": LATER},
+        {"start_time": NOON + HOUR, "end_time": LATER},
+    ):
+        refused("end_time", planning_service.update_plan, plan.id, "ana", updates)
+    assert values(planning_service.get_plan_by_id(plan.id, "ana")) == values(plan)
+    there = NOON.astimezone(dt.timezone(dt.timedelta(hours=9)))
+    moved = planning_service.update_plan(plan.id, "ana", {"start_time": there, "end_time": LATER})
+    assert (moved.start_time, moved.end_time) == (NOON, LATER)
+    planning_service.update_plan(plan.id, "ana", {"end_time": None})
+    assert planning_service.update_plan(plan.id, "ana", {"start_time": LATER}).end_time is None
+    with pytest.raises(RecordNotFound):
+        planning_service.update_plan("none", "ana", {"start_time": NOON})
+
+
+def test_nor_does_it_where_another_changes_the_other_time_meanwhile(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make(start_time=NOON, end_time=NOON + HOUR)
+    usual, key = type(store).update, {"user_id": "ana", "id": plan.id}
+    others = [{"end_time": LATER}]
+
+    def update(own: Any, *args: Any, **given: Any) -> Any:
+        if others:
+            usual(own, Plan, key, others.pop())
+        return usual(own, *args, **given)
+
+    monkeypatch.setattr(type(store), "update", update)
+    refused(
+        "end_time", planning_service.update_plan, plan.id, "ana", {"start_time": NOON + HOUR / 2}
+    )
+    planning_service.update_plan(plan.id, "ana", {"end_time": NOON + HOUR})
+    others.append({"end_time": NOON + 2 * HOUR})
+    changed = planning_service.update_plan(plan.id, "ana", {"start_time": NOON + HOUR / 2})
+    assert (changed.start_time, changed.end_time) == (NOON + HOUR / 2, NOON + 2 * HOUR)
+
+
+def test_a_migrated_plan_that_ends_before_it_starts_can_still_be_changed(store: Store) -> None:
+    plan = store.add(Plan(user_id="ana", title="Lake", start_time=LATER, end_time=NOON))
+    assert planning_service.update_plan(plan.id, "ana", {"title": "Sea"}).title == "Sea"
 
 
 def test_arguments_that_make_no_sense_are_refused_by_name() -> None:

@@ -11,11 +11,11 @@ from django.utils import timezone
 
 from daylight.models import UserSession
 from daylight.services.sessions import session_service
-from dbcore.stores.errors import AlreadyExists, RecordNotFound
+from dbcore.stores.errors import AlreadyExists, Conflict, RecordNotFound
 from dbcore.stores.interface import Store
 from tests.daylight.services.conftest import refused, values
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("primary")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("people")]
 HOUR = dt.timedelta(hours=1)
 DAY = dt.timedelta(days=1)
 Travel = Callable[[dt.timedelta], None]
@@ -132,6 +132,49 @@ def test_a_session_of_another_user_cannot_be_ended_through_a_user_id(kind: str) 
     for bad in ("", 5, False):
         refused("user_id", call("end_{}_session", kind), session.pk, bad)
     assert not gone(kind, session.pk)
+
+
+def test_a_session_that_could_not_be_ended_does_not_pass_for_ended(
+    store: Store, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtaken(*args: Any, **given: Any) -> None:
+        raise Conflict("the record changes faster than it can be written")
+
+    session = call("create_{}_session", kind)("ana", ttl=HOUR)
+    with monkeypatch.context() as busy:
+        busy.setattr(type(store), "delete", overtaken)
+        with pytest.raises(Conflict):
+            call("end_{}_session", kind)(session.pk, "ana")
+        with pytest.raises(Conflict):
+            session_service.end_all_of_user("ana")
+    assert not gone(kind, session.pk)
+    assert session_service.end_all_of_user("ana") == 1
+
+
+def test_a_session_that_is_begun_anew_by_another_is_not_ended(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its id was given away between the look and the removal."""
+    usual = type(store).delete
+    session_service.create_user_session("ana", ttl=HOUR, session_id="s")
+
+    def late(own: Any, model: Any, key: Any, **given: Any) -> None:
+        usual(own, model, key)
+        session_service.create_user_session("bea", ttl=HOUR, session_id="s")
+        usual(own, model, key, **given)
+
+    monkeypatch.setattr(type(store), "delete", late)
+    with pytest.raises(RecordNotFound):
+        session_service.end_user_session("s", "ana")
+    assert session_service.get_user_session("s").user_id == "bea"
+
+
+def test_those_begun_after_a_moment_may_be_left(kind: str, travel: Travel) -> None:
+    old = call("create_{}_session", kind)("ana", ttl=DAY)
+    travel(HOUR)
+    new = call("create_{}_session", kind)("ana", ttl=DAY)
+    assert session_service.end_all_of_user("ana", until=old.created_at) == 1
+    assert gone(kind, old.pk) and not gone(kind, new.pk)
 
 
 def test_all_sessions_of_a_user_end_and_nobody_elses(kind: str) -> None:

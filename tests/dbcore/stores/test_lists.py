@@ -8,11 +8,16 @@ from typing import Any
 
 import pytest
 
-from daylight.models import ApiKey, AuditLog, ErrorLog, LocationHistory
+from daylight.models import ApiKey, AuditLog, ErrorLog, LocationHistory, UserSession
+from dbcore.items import layout_of
+from dbcore.local_engine import LocalEngine
+from dbcore.stores.dynamo import DynamoStore
 from dbcore.stores.errors import InvalidRecord
 from dbcore.stores.interface import Position, Query, Store
 from dbcore.stores.pages import read_page, read_page_of_all
-from dbcore.wire import HOOKS
+from dbcore.stores.validation import values_of
+from dbcore.table_sync import sync_tables
+from dbcore.wire import HOOKS, get_wire
 from dbcore.wire.calls import Call
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -81,6 +86,42 @@ def test_such_an_index_is_read_whole_though_dynamodb_gives_a_megabyte_at_a_time(
     found, end = store.query(keys_of("u", 3))
     assert (ids(found), end is not None) == (made[:3], True)
     assert len([call for call in calls if call.operation == "Query"]) != 1
+
+
+def seed(records: list[Any]) -> None:
+    """Write many records of one model at once."""
+    layout = layout_of(type(records[0]))
+    puts = [{"PutRequest": {"Item": layout.to_item(values_of(each))}} for each in records]
+    for at in range(0, len(puts), 25):
+        request = {"RequestItems": {layout.table_name: puts[at : at + 25]}}
+        assert not get_wire().call("BatchWriteItem", request).get("UnprocessedItems")
+
+
+@pytest.mark.parametrize(
+    ("model", "key", "order", "given"),
+    [
+        (LocationHistory, "id", "timestamp", {"location": {}}),
+        (UserSession, "session_id", "created_at", {"expires_at": NOW + 9 * SECOND}),
+    ],
+    ids=["local index", "global index"],
+)
+def test_each_page_of_fifty_of_a_user_s_five_hundred_records_is_one_query(
+    dynamodb: LocalEngine, model: Any, key: str, order: str, given: dict[str, Any]
+) -> None:
+    assert dynamodb.endpoint
+    sync_tables()
+    moments = [NOW - at * SECOND for at in range(500)]
+    seed([model(user_id="u", **{key: f"r{at}", order: each}, **given)
+          for at, each in enumerate(moments)])  # fmt: skip
+    calls: list[Call] = []
+    HOOKS.append(calls.append)
+    query, found, cursor = Query(model, "user_id", "u", order, 50, live_at=NOW), [], None
+    for number in range(1, 11):
+        page = read_page(DynamoStore(), query, cursor)
+        found += [getattr(each, order) for each in page]
+        cursor = page.next_cursor
+        assert [call.operation for call in calls] == ["Query"] * number
+    assert found == moments and cursor is None
 
 
 def test_a_list_that_begins_before_its_lower_bound_is_empty(store: Store) -> None:

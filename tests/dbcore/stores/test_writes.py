@@ -16,7 +16,6 @@ from dbcore.stores.interface import Add, Delete, Store, Update
 from dbcore.table_sync import sync_tables
 from dbcore.wire import HOOKS
 from dbcore.wire.calls import Call
-from tests.support.proxy import DropAfter, FaultProxy
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOW = dt.datetime(2026, 9, 23, 12, tzinfo=dt.UTC)
@@ -73,22 +72,3 @@ def test_an_expiry_that_is_moved_while_another_field_changes_stays_moved(
     assert overtake not in HOOKS
     found = store.get(UserSession, key, live_at=NOW + HOUR / 2)
     assert found is not None and found.data == {"seen": True}
-
-
-def test_a_write_whose_answer_is_lost_is_done_once(dynamodb: LocalEngine, settings: Any) -> None:
-    sync_tables()
-    plan_key = {"user_id": "u", "id": "p"}
-    with FaultProxy(dynamodb.endpoint, [DropAfter(1.0, times=1)]) as proxy:
-        settings.DYNAMODB_ENDPOINT = proxy.endpoint
-        store = DynamoStore()
-        store.add(Plan(**plan_key, title="Lake"))
-        lost = DropAfter(1.0, times=1, operations=("TransactWriteItems",))
-        proxy.set_faults(lost)
-        store.transact([Update(Plan, plan_key, {"title": "Sea"}), Add(make_session())])
-        proxy.set_faults(lost)
-        store.delete(UserSession, {"session_id": "s"})
-        assert [fault for _, fault in proxy.requests].count("DropAfter") == 3
-    settings.DYNAMODB_ENDPOINT = dynamodb.endpoint
-    found = store.get(Plan, plan_key)
-    assert found is not None and found.title == "Sea"
-    assert store.get(UserSession, {"session_id": "s"}) is None
