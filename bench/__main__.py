@@ -10,7 +10,9 @@ from bench.copy import copy_throughput
 from bench.data import FOLDER
 from bench.engine import local_engine_share
 from bench.memory import peak_memory
+from bench.overhead import overhead
 from bench.report import LATEST, print_table, write_json
+from bench.retention import sweep_time_of_dynamodb, sweep_time_of_sqlite
 from bench.services import (
     add_location_history,
     get_user_by_id,
@@ -26,6 +28,9 @@ LINES = {
     "user": get_user_by_id,
     "history": get_user_location_history,
     "add": add_location_history,
+    "overhead": overhead,
+    "sweep-dynamodb": sweep_time_of_dynamodb,
+    "sweep-sqlite": sweep_time_of_sqlite,
 }
 
 

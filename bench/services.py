@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zlib import crc32
 
 import boto3
 from boto3.dynamodb.conditions import Attr
@@ -272,6 +273,7 @@ class Pynamodb(Contestant):
             created_at = UnicodeAttribute(attr_name="createdAt")
             updated_at = UnicodeAttribute(attr_name="updatedAt")
             ttl = NumberAttribute()
+            due_day = UnicodeAttribute(attr_name="dueDay")
 
         self._users, self._places = User, LocationHistory
 
@@ -297,6 +299,7 @@ class Pynamodb(Contestant):
             created_at=item["createdAt"],
             updated_at=item["updatedAt"],
             ttl=item["ttl"],
+            due_day=item["dueDay"],
         )
         record.save(condition=self._places.user_id.does_not_exist())
         return record
@@ -336,9 +339,10 @@ def new_item(number: int, numbers: Callable[[Any], Any] = lambda value: value) -
 
     now = datetime.now(UTC)
     text = now.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    key = new_id()
     return {
         "userId": WRITER,
-        "id": new_id(),
+        "id": key,
         "location": numbers(place(number)),
         "activity": "walking",
         "timestamp": text,
@@ -346,6 +350,7 @@ def new_item(number: int, numbers: Callable[[Any], Any] = lambda value: value) -
         "createdAt": text,
         "updatedAt": text,
         "ttl": int(now.timestamp()) + 90 * 86400,
+        "dueDay": f"{now.date() + timedelta(days=90)}#{crc32(key.encode()) % 8}",
     }
 
 
@@ -442,15 +447,18 @@ def _expected(tables: dict[str, str], what: str) -> list[Item]:
         {
             "userId": WRITER, "activity": "walking", "location": place(number),
             "metadata": found(number), "id": 36, "timestamp": 27, "createdAt": 27,
-            "updatedAt": 27, "ttl": True,
+            "updatedAt": 27, "ttl": True, "dueDay": 12,
         }
         for number in numbers
     ]  # fmt: skip
 
 
+_MADE = ("id", "timestamp", "createdAt", "updatedAt", "dueDay")
+
+
 def _timeless(item: Item) -> Item:
     """An item with the lengths of what each call makes anew."""
-    made = {name: len(item[name]) for name in ("id", "timestamp", "createdAt", "updatedAt")}
+    made = {name: len(item[name]) for name in _MADE}
     ends = datetime.fromtimestamp(item["ttl"], UTC) - datetime.now(UTC)
     good = timedelta(days=89, hours=23) < ends <= timedelta(days=90)
     return {**item, **made, "ttl": good}

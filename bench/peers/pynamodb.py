@@ -32,6 +32,7 @@ def make_model(endpoint: str, map_of: Callable[..., Attribute[Any]]) -> type[Mod
         created_at = UnicodeAttribute(attr_name="createdAt")
         updated_at = UnicodeAttribute(attr_name="updatedAt")
         ttl = NumberAttribute()
+        due_day = UnicodeAttribute(attr_name="dueDay")
 
     return LocationHistory
 
@@ -47,6 +48,7 @@ def make_record(model: type[Model], item: dict[str, Any]) -> Model:
         created_at=item["createdAt"],
         updated_at=item["updatedAt"],
         ttl=item["ttl"],
+        due_day=item["dueDay"],
     )
 
 
