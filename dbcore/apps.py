@@ -11,3 +11,6 @@ class DbcoreConfig(AppConfig):
     def ready(self) -> None:
         # Registers the system checks, and Python's LOWER() on every SQLite connection.
         from dbcore import checks, sqlite_functions  # noqa: F401
+        from dbcore.monitoring.installed import install
+
+        install()

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.db import models
 
+from dbcore.append_only import AppendOnly, AppendOnlyQuerySet
 from dbcore.attributes import Codec, TextCodec, attribute_name, codec_for
 from dbcore.errors import ConfigurationError
 from dbcore.fields import RecordKeyField
@@ -43,6 +44,7 @@ HINTS = {
     "E012": "Use unique=True on one text field, or UniqueConstraint(Lower(field), name=…) alone.",
     "E013": "Set DYNAMODB_ENDPOINT to nothing (AWS), local, an https URL, or http on this machine.",
     "E014": "Remove null=True, or add a `since` field that is always set.",
+    "E015": "Derive the model from dbcore.append_only.AppendOnly, with no manager of its own.",
 }
 MAX_LOCAL_INDEXES = 5
 MAX_GLOBAL_INDEXES = 20
@@ -228,6 +230,16 @@ def _primary_key(subject: Subject) -> Iterator[Finding]:
         yield "E011", f"the key is {', '.join(key)}, and Django's primary key is {primary.name}."
 
 
+def _append_only(subject: Subject) -> Iterator[Finding]:
+    meta = subject.model._meta
+    kept = all(
+        isinstance(manager.get_queryset(), AppendOnlyQuerySet)
+        for manager in (meta.base_manager, *meta.managers)
+    )
+    if subject.table.append_only and not (issubclass(subject.model, AppendOnly) and kept):
+        yield "E015", "the table is append-only, and Django would change its records in SQL."
+
+
 def _uniqueness(subject: Subject) -> Iterator[Finding]:
     meta = subject.model._meta
     for name, field in subject.fields.items():
@@ -279,5 +291,6 @@ RULES: tuple[Rule, ...] = (
     _indexes,
     _attribute_names,
     _primary_key,
+    _append_only,
     _uniqueness,
 )

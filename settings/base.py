@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "health_check",  # its page, which ours extends
 ]
 
 MIDDLEWARE = [
@@ -249,6 +250,12 @@ if PROMETHEUS_MULTIPROC_DIR:
     Path(PROMETHEUS_MULTIPROC_DIR).mkdir(parents=True, exist_ok=True)
 else:
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+
+# Seconds that each health check has.
+DB_HEALTH_DEADLINE = env.float("DB_HEALTH_DEADLINE", default=5.0)
+# Shares of a disk that are free: with less a warning, or critical.
+DB_HEALTH_DISK_WARNING = env.float("DB_HEALTH_DISK_WARNING", default=0.1)
+DB_HEALTH_DISK_CRITICAL = env.float("DB_HEALTH_DISK_CRITICAL", default=0.03)
 
 # --- Alerts ---------------------------------------------------------------------------------------
 DB_ALERTS_ENABLED = env.bool("DB_ALERTS_ENABLED", default=True)

@@ -29,8 +29,8 @@ if ALERT_EMAIL_TO and EMAIL_BACKEND == "django.core.mail.backends.console.EmailB
 DYNAMODB_DELETION_PROTECTION = env.bool("DYNAMODB_DELETION_PROTECTION", default=True)
 
 SECURE_SSL_REDIRECT = True
-# Prometheus asks each process itself, behind the proxy that ends TLS.
-SECURE_REDIRECT_EXEMPT = [r"^metrics$"]
+# Prometheus and health probes ask each process itself, behind the proxy that ends TLS.
+SECURE_REDIRECT_EXEMPT = [r"^metrics$", r"^health/(live|ready)$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_HSTS_SECONDS = 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True

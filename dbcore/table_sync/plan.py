@@ -94,7 +94,7 @@ def _definitions(types: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"AttributeName": name, "AttributeType": kind} for name, kind in types.items()]
 
 
-def _key_names(description: Description) -> list[str]:
+def key_names(description: Description) -> list[str]:
     """The attributes of a key, hash first."""
     schema = sorted(description["KeySchema"], key=lambda each: str(each["KeyType"]))
     return [each["AttributeName"] for each in schema]
@@ -103,7 +103,7 @@ def _key_names(description: Description) -> list[str]:
 def _shape(index: Description) -> str:
     """What an index is, as text: two indexes of the same shape hold the same."""
     projection = index["Projection"]["ProjectionType"]
-    return f"on {' + '.join(_key_names(index))}, projecting {projection}"
+    return f"on {' + '.join(key_names(index))}, projecting {projection}"
 
 
 class _Comparison:
@@ -139,7 +139,7 @@ class _Comparison:
         is_there = status in PASSING or status == "ACTIVE"
         if not is_there:
             self.plan.differences.append(f"the table is {status}")
-        now, then = (" + ".join(_key_names(each)) for each in (self.table, self.request))
+        now, then = (" + ".join(key_names(each)) for each in (self.table, self.request))
         if now != then:
             self.plan.differences.append(
                 f"its key is {now}, wanted is {then}: records must move to a new table"
@@ -177,7 +177,7 @@ class _Comparison:
             )
             return
         now, wanted = _types(self.table), _types(self.request)
-        needed = {key: wanted[key] for key in _key_names(index)}
+        needed = {key: wanted[key] for key in key_names(index)}
         if any(now.get(key, kind) != kind for key, kind in needed.items()):
             self.plan.differences.append(
                 f"the global index {name} is missing, and the type of its key stands in the way"

@@ -1,0 +1,58 @@
+"""The channels that settings configure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.conf import settings
+
+from dbcore.monitoring.alerts.channels.email import Email
+from dbcore.monitoring.alerts.channels.http import hook_at
+from dbcore.monitoring.alerts.channels.interface import Channel, SendFailed
+from dbcore.monitoring.alerts.channels.pagerduty import PagerDuty
+from dbcore.monitoring.alerts.channels.slack import Slack
+
+__all__ = ["CHANNELS", "Channel", "SendFailed", "configured_channels"]
+
+
+def _email() -> Channel | None:
+    return Email(tuple(settings.ALERT_EMAIL_TO)) if settings.ALERT_EMAIL_TO else None
+
+
+def _slack() -> Channel | None:
+    url = settings.ALERT_SLACK_WEBHOOK_URL
+    return Slack(hook_at(url, "ALERT_SLACK_WEBHOOK_URL")) if url else None
+
+
+def _sns() -> Channel | None:
+    if not settings.ALERT_SNS_TOPIC_ARN:
+        return None
+    # boto3 takes a second to import: only where it is needed.
+    from dbcore.monitoring.alerts.channels.sns import topic_at
+
+    return topic_at(settings.ALERT_SNS_TOPIC_ARN, settings.ALERT_SNS_ENDPOINT)
+
+
+def _pagerduty() -> Channel | None:
+    key = settings.ALERT_PAGERDUTY_ROUTING_KEY
+    if not key:
+        return None
+    return PagerDuty(hook_at(settings.ALERT_PAGERDUTY_URL, "ALERT_PAGERDUTY_URL"), key)
+
+
+# By name, in the order in which they are tried.
+CHANNELS: dict[str, Callable[[], Channel | None]] = {
+    "pagerduty": _pagerduty,
+    "slack": _slack,
+    "email": _email,
+    "sns": _sns,
+}
+
+
+def configured_channels() -> dict[str, Channel]:
+    """The channels that are configured, by name. Raises ConfigurationError for one that is wrongly.
+
+    DB_ALERTS_ENABLED is not asked here: a test of the channels works without it.
+    """
+    made = {name: make() for name, make in CHANNELS.items()}
+    return {name: channel for name, channel in made.items() if channel is not None}

@@ -1,0 +1,98 @@
+"""Amazon SNS: to a topic, and from there to whoever has subscribed."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from dbcore.errors import ConfigurationError
+from dbcore.monitoring.alerts.channels.interface import SEND_TIMEOUT, SendFailed
+from dbcore.monitoring.alerts.messages import Message
+from dbcore.monitoring.alerts.plain import presentable
+
+MAX_SUBJECT = 99  # characters: SNS takes fewer than 100, ASCII, no line break
+
+
+@dataclass(frozen=True, slots=True)
+class Sns:
+    """Publishes to one topic."""
+
+    topic: str
+    endpoint: str = ""  # "": AWS
+    name: str = "sns"
+
+    def send(self, message: Message) -> str:
+        try:
+            answer = _client(_region(self.topic), self.endpoint).publish(
+                TopicArn=self.topic,
+                Subject=subject(message),
+                Message=message.text,
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value or "-"}
+                    for name, value in _attributes(message).items()
+                },
+                **self._fifo(message),
+            )
+        except ClientError as error:
+            # The code alone: the words may quote the account and the role.
+            raise SendFailed(f"SNS answered {error.response['Error'].get('Code', '?')}") from None
+        except BotoCoreError as error:
+            raise SendFailed(presentable(f"SNS: {error}", 200)) from None
+        return f"MessageId {answer['MessageId']}"
+
+    def _fifo(self, message: Message) -> dict[str, str]:
+        if not self.topic.endswith(".fifo"):
+            return {}
+        return {
+            "MessageGroupId": message.incident,
+            "MessageDeduplicationId": f"{message.incident}.{message.event}",
+        }
+
+
+def subject(message: Message) -> str:
+    """The headline, as SNS takes a subject."""
+    return message.headline.encode("ascii", "replace").decode()[:MAX_SUBJECT]
+
+
+def _attributes(message: Message) -> dict[str, str]:
+    """What a subscription may filter by."""
+    return {
+        "severity": message.severity.value,
+        "event": message.event.value,
+        "rule": message.rule,
+        "subject": message.subject,
+        "incident": message.incident,
+    }
+
+
+def _region(topic: str) -> str:
+    parts = topic.split(":")
+    if len(parts) != 6 or parts[2] != "sns" or not parts[3]:
+        raise ConfigurationError(
+            "ALERT_SNS_TOPIC_ARN must be a topic's: arn:aws:sns:REGION:ACCOUNT:NAME"
+        )
+    return parts[3]
+
+
+@functools.cache
+def _client(region: str, endpoint: str) -> Any:
+    return boto3.client(
+        "sns",
+        region_name=region,
+        endpoint_url=endpoint or None,
+        config=Config(
+            connect_timeout=SEND_TIMEOUT, read_timeout=SEND_TIMEOUT,
+            retries={"total_max_attempts": 1},  # the outbox tries again, and says so
+        ),
+    )  # fmt: skip
+
+
+def topic_at(arn: str, endpoint: str) -> Sns:
+    """The channel to a topic. Raises ConfigurationError for what is no topic's ARN."""
+    _region(arn)
+    return Sns(arn, endpoint)

@@ -1,0 +1,132 @@
+"""Sends what waits in the outbox: claimed first, booked after.
+
+A monitor that is killed between the two leaves a claim that runs out, and another sends: a message
+may come twice, and none is lost. One channel never holds up another.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import functools
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from dbcore.monitoring.alerts.books import Books
+from dbcore.monitoring.alerts.channels import Channel, SendFailed
+from dbcore.monitoring.alerts.deliveries import (
+    CLAIM,
+    GIVE_UP,
+    Delivery,
+    Progress,
+    sendable,
+    wait_after,
+)
+from dbcore.monitoring.deadlines import as_answered
+
+logger = logging.getLogger("dbcore.monitoring.alerts")
+
+SEND_DEADLINE = 30.0  # seconds for one message on one channel, whatever its steps take
+BUDGET = 45.0  # seconds after which one look at the outbox sends no more: claims run out
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """How one try went."""
+
+    channel: str
+    headline: str
+    delivered: bool
+    answer: str
+
+
+def deliver(books: Books, channels: Mapping[str, Channel], now: dt.datetime) -> list[Sent]:
+    """Send what may be sent now on these channels."""
+    found: list[Sent] = []
+    failed: set[str] = set()
+    until = time.monotonic() + BUDGET
+    while time.monotonic() < until:
+        claimed = _claim(books, set(channels) - failed, now)
+        if not claimed:
+            break
+        for delivery, answer in _send(claimed, channels):
+            sent = _book(books, delivery, answer, now)
+            found.append(sent)
+            if not sent.delivered:
+                failed.add(delivery.channel)  # the next of its messages waits for the next look
+    _give_up(books, now)
+    return found
+
+
+def _claim(books: Books, channels: set[str], now: dt.datetime) -> list[Delivery]:
+    """One delivery for each channel, ours until the claim runs out."""
+    found: dict[str, Delivery] = {}
+    for delivery in sendable(books.waiting(channels), now):
+        if delivery.channel in found:
+            continue
+        claim = dataclasses.replace(delivery, next_at=now + CLAIM)
+        if books.replace(delivery, claim):
+            found[delivery.channel] = dataclasses.replace(claim, version=delivery.version + 1)
+    return list(found.values())
+
+
+def _send(
+    claimed: Sequence[Delivery], channels: Mapping[str, Channel]
+) -> Iterator[tuple[Delivery, str | BaseException]]:
+    """Each delivery, and what became of it, as that is known."""
+    by_channel = {each.channel: each for each in claimed}
+    calls: dict[str, Callable[[], str]] = {
+        name: functools.partial(channels[name].send, each.message)
+        for name, each in by_channel.items()
+    }
+    for name, answer in as_answered(calls, SEND_DEADLINE):
+        yield by_channel[name], answer
+
+
+def _book(books: Books, delivery: Delivery, answer: str | BaseException, now: dt.datetime) -> Sent:
+    """Book how a try went."""
+    delivery_now = dataclasses.replace(delivery, attempted_at=now)
+    if isinstance(answer, str):
+        after = dataclasses.replace(delivery_now, state=Progress.SENT, answer=answer)
+    else:
+        after = _failed(delivery_now, answer, now)
+        logger.warning(
+            "The alert %r could not be sent by %s: %s",
+            delivery.message.headline, delivery.channel, after.answer,
+        )  # fmt: skip
+    books.replace(delivery, after)
+    delivered = after.state is Progress.SENT
+    return Sent(delivery.channel, delivery.message.headline, delivered, after.answer)
+
+
+def _failed(delivery: Delivery, error: BaseException, now: dt.datetime) -> Delivery:
+    retry_after = error.retry_after if isinstance(error, SendFailed) else None
+    attempts = delivery.attempts + 1
+    return dataclasses.replace(
+        delivery,
+        attempts=attempts,
+        next_at=now + wait_after(attempts, retry_after),
+        state=Progress.GIVEN_UP if _is_too_old(delivery, now) else Progress.WAITING,
+        answer=words(error),
+    )
+
+
+def _give_up(books: Books, now: dt.datetime) -> None:
+    """Give up what is due and too old: nobody has its channel any more."""
+    for delivery in books.waiting():
+        if delivery.next_at <= now and _is_too_old(delivery, now):
+            books.replace(delivery, dataclasses.replace(delivery, state=Progress.GIVEN_UP))
+
+
+def _is_too_old(delivery: Delivery, now: dt.datetime) -> bool:
+    return now - delivery.created_at >= GIVE_UP
+
+
+def words(error: BaseException) -> str:
+    """Why a send failed. Of an error that is not a channel's own the name alone: it may quote a
+    secret."""
+    if isinstance(error, (SendFailed, TimeoutError)):
+        return str(error)
+    return type(error).__name__

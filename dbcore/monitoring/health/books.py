@@ -1,0 +1,68 @@
+"""What the books say of the last sweep and the last migration. Their errors stay in the books: they
+may quote a record.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.conf import settings
+
+from dbcore.models import DeadLetter, MigrationRun, Sweep
+from dbcore.monitoring.health.verdicts import Context, Verdict, critical, healthy, warning
+
+OVERDUE = dt.timedelta(hours=36)  # a day, and half of one for a night that went wrong
+
+
+def last_sweep(context: Context) -> Verdict:
+    """How the last sweep that ended did, and how long ago one did its work."""
+    if not settings.RETENTION_ENABLED:
+        return healthy("not in use: RETENTION_ENABLED is false")
+    ended = Sweep.objects.filter(finished_at__isnull=False).order_by("-finished_at")
+    last = ended.first()
+    if last is None:
+        return warning("there was no sweep yet: let `manage.py enforce_retention` run every day")
+    if last.status == Sweep.Status.UNPROVEN:
+        return critical(
+            f"the sweep {last.id} could not prove an archive, and deleted nothing of it: see "
+            "archive_unproven"
+        )
+    if last.status != Sweep.Status.COMPLETED:
+        return warning(
+            f"the sweep {last.id} is {last.status}: see its error in the admin, then run "
+            "`manage.py enforce_retention`"
+        )
+    hours = (context.now - _end(last)) / dt.timedelta(hours=1)
+    if context.now - _end(last) > OVERDUE:
+        return warning(
+            f"the last sweep ended {hours:,.0f} hours ago: does the timer of `manage.py "
+            "enforce_retention` run?"
+        )
+    return healthy(f"the last sweep did its work, {hours:,.1f} hours ago")
+
+
+def last_migration(context: Context) -> Verdict:
+    """How the last migration that ended did, and what it left to be mended."""
+    run = MigrationRun.objects.filter(finished_at__isnull=False).order_by("-finished_at").first()
+    letters = DeadLetter.objects.filter(resolved_at__isnull=True).count()
+    if run is not None and run.status in (
+        MigrationRun.Status.FAILED,
+        MigrationRun.Status.INTERRUPTED,
+    ):
+        return warning(
+            f"the migration {run.id} is {run.status}: see its error in the admin, and run the same "
+            "`manage.py migrate_to_dynamo` again"
+        )
+    if letters:
+        return warning(
+            f"{letters:,} rows could not be migrated: mend them, then `manage.py dead_letters "
+            "replay`"
+        )
+    if run is None:
+        return healthy("there was no migration")
+    return healthy(f"the last migration completed on {_end(run):%Y-%m-%d %H:%M} UTC")
+
+
+def _end(run: Sweep | MigrationRun) -> dt.datetime:
+    assert run.finished_at is not None
+    return run.finished_at.astimezone(dt.UTC)

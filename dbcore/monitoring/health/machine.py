@@ -1,0 +1,91 @@
+"""This machine: room on its disks, its clock against DynamoDB's. Another host may see otherwise."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+from django.conf import settings
+from django.core.files.storage import FileSystemStorage, storages
+
+from dbcore.leases import lease_table
+from dbcore.monitoring.health.dynamodb import about_dynamodb
+from dbcore.monitoring.health.verdicts import (
+    Context,
+    Verdict,
+    critical,
+    healthy,
+    together,
+    warning,
+)
+from dbcore.wire import Wire
+from dbcore.wire.client import encode_payload
+
+# Seconds. AWS refuses what is signed more than five minutes off.
+SKEW_WARNING, SKEW_CRITICAL = 60.0, 300.0
+_RESOLUTION = 1.0  # of a Date header, which is cut off
+_GIB = 1024**3
+
+
+def disk(context: Context) -> Verdict:
+    """Room where SQLite's files, archives and temporary files are."""
+    seen: set[int] = set()
+    verdicts = []
+    for what, place in _places():
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        device = place.stat().st_dev
+        if device not in seen:
+            seen.add(device)
+            verdicts.append(_room(what, place))
+    return together(verdicts)
+
+
+def _places() -> Iterator[tuple[str, Path]]:
+    for alias, database in settings.DATABASES.items():
+        name = str(database["NAME"])
+        if database["ENGINE"].endswith("sqlite3") and "memory" not in name:
+            yield f"the database {alias}", Path(name).parent
+    archives = storages["archives"]
+    if isinstance(archives, FileSystemStorage):
+        yield "archives", Path(archives.location)
+    yield "temporary files", Path(tempfile.gettempdir())
+
+
+def _room(what: str, place: Path) -> Verdict:
+    usage = shutil.disk_usage(place)
+    free = usage.free / usage.total if usage.total else 0.0
+    said = f"the disk of {what} ({place}) has {usage.free / _GIB:,.1f} GiB free, {free:.0%}"
+    host = platform.node()
+    if free < settings.DB_HEALTH_DISK_CRITICAL:
+        return critical(f"{said}: make room now, writes are about to fail", host)
+    if free < settings.DB_HEALTH_DISK_WARNING:
+        return warning(f"{said}: make room, or give it a larger volume", host)
+    return healthy(said, host)
+
+
+@about_dynamodb
+def clock(context: Context, wire: Wire) -> Verdict:
+    """How far this machine's clock is from DynamoDB's, by the Date of any answer."""
+    host = platform.node()
+    body = encode_payload({"TableName": lease_table()})
+    began = time.time()
+    answer = wire.exchange("DescribeTable", body, time.monotonic() + context.left)
+    ended = time.time()
+    try:
+        server = parsedate_to_datetime(answer.header("date") or "").timestamp()
+    except ValueError:
+        return healthy("not known: DynamoDB's answer has no Date", host)
+    # Of the moments that the Date may stand for, the nearest to those of the call.
+    skew = max(began - server - _RESOLUTION, 0.0) + min(ended - server, 0.0)
+    said = f"this machine's clock is {abs(skew):,.0f} seconds {'ahead' if skew > 0 else 'behind'}"
+    if abs(skew) > SKEW_CRITICAL:
+        return critical(f"{said}, and AWS refuses what it signs: mend the time service", host)
+    if abs(skew) > SKEW_WARNING:
+        return warning(f"{said}: mend the time service before AWS refuses what it signs", host)
+    return healthy(f"{said} of DynamoDB's" if skew else "as DynamoDB's", host)

@@ -1,0 +1,105 @@
+"""What a check is given and what it says, and the words for errors. No secret, no record's key and
+no user may come out of here: what checks say goes to logs, pages and messages.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from botocore.exceptions import ClientError
+from django.conf import settings
+from django.db import connections
+
+from dbcore.errors import DbcoreError
+from dbcore.monitoring.alerts.plain import MASK, presentable
+from dbcore.monitoring.health.results import Status, worst
+from dbcore.monitoring.pools import PoolUse
+
+_NAMED = 3  # of many, so many are named
+_IDS = re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b")
+_LONG = re.compile(r"[A-Za-z0-9+=]{32,}")  # keys, tokens, digests
+_MIN_SECRET = 4  # characters: to mask a shorter one would mask half of any text
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a check may know. `until`: on the monotonic clock, when its own calls must have ended.
+    `pools`: how full they were before the checks began to use them."""
+
+    now: dt.datetime
+    until: float
+    pools: Sequence[PoolUse] = ()
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        return max(0.05, self.until - time.monotonic())
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check says: how well, one sentence, and the host where it is about that alone."""
+
+    status: Status
+    sentence: str
+    host: str = ""
+
+
+Check = Callable[[Context], Verdict]
+
+
+def healthy(sentence: str, host: str = "") -> Verdict:
+    """All is well."""
+    return Verdict(Status.HEALTHY, sentence, host)
+
+
+def warning(sentence: str, host: str = "") -> Verdict:
+    """It works, and somebody should look at it."""
+    return Verdict(Status.WARNING, sentence, host)
+
+
+def critical(sentence: str, host: str = "") -> Verdict:
+    """It does not do what it is for."""
+    return Verdict(Status.CRITICAL, sentence, host)
+
+
+def together(verdicts: Sequence[Verdict]) -> Verdict:
+    """Several as one: as bad as the worst, with the sentences of all that are not well."""
+    status = worst(each.status for each in verdicts)
+    told = [each for each in verdicts if each.status is not Status.HEALTHY] or verdicts
+    hosts = {each.host for each in told}
+    return Verdict(status, "; ".join(each.sentence for each in told), max(hosts, default=""))
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def in_words(error: BaseException) -> str:
+    """An error for people. Of what AWS refuses, the code alone: its words quote roles and keys."""
+    if isinstance(error, ClientError):
+        return f"{error.response['Error']['Code']}, asked for {error.operation_name}"
+    if isinstance(error, DbcoreError):
+        return scrubbed(str(error))
+    return scrubbed(f"{type(error).__name__}: {error}".removesuffix(": "))
+
+
+def scrubbed(text: str) -> str:
+    """The text without what is secret or personal, on one line."""
+    for secret in _secrets():
+        text = text.replace(secret, MASK)
+    return presentable(_LONG.sub(MASK, _IDS.sub(MASK, text)))
+
+
+def _secrets() -> Iterator[str]:
+    given = [str(settings.METRICS_TOKEN)]
+    given += [str(each.get("PASSWORD") or "") for each in connections.databases.values()]
+    given += [base64.b64encode(key).decode() for key in settings.ARCHIVE_ENCRYPTION_KEYS.values()]
+    yield from (each for each in given if len(each) >= _MIN_SECRET)

@@ -1,0 +1,68 @@
+"""The wire's hook: every finished call to DynamoDB, measured. It never raises into a call."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from dbcore.monitoring.labels import DYNAMODB, collection
+from dbcore.monitoring.metrics import Metrics, current
+from dbcore.monitoring.series import Series
+from dbcore.monitoring.slow import Shape, log_slow
+from dbcore.monitoring.switch import is_off
+from dbcore.wire import Call
+
+logger = logging.getLogger(__name__)
+
+_PARTS = ("LocalSecondaryIndexes", "GlobalSecondaryIndexes")
+_said = False  # that measuring fails
+
+
+def measure_call(call: Call) -> None:
+    """Count a call."""
+    if is_off():
+        return
+    try:
+        metrics = current()
+        key = (call.operation, call.table, call.index, call.error)
+        series = metrics.series.get(key) or _new_series(metrics, key)
+        units, capacity, seconds = 0.0, call.capacity, call.seconds
+        if capacity:
+            if isinstance(capacity, dict) and "Table" not in capacity:
+                units = capacity["CapacityUnits"]
+            else:
+                _charge(metrics, call, capacity)
+        series.add(seconds, call.rows, units)
+        if call.retries:
+            series.tried_again(call.retries, call.throttles)
+        if seconds > series.slow:
+            log_slow(series.shape, seconds, call.error)
+    except Exception:
+        failed_to_measure()
+
+
+def failed_to_measure() -> None:
+    """Count that something could not be measured; the log is told once, with the traceback."""
+    global _said
+    current().failure("measuring")
+    if not _said:
+        _said = True
+        logger.warning("calls are not measured", exc_info=True)
+
+
+def _new_series(metrics: Metrics, key: tuple[str, str, str, str | None]) -> Series:
+    operation, names, index, error = key
+    return metrics.new_series(key, Shape(DYNAMODB, collection(names), operation, index), error)
+
+
+def _charge(metrics: Metrics, call: Call, capacity: Any) -> None:
+    """Count capacity by table, and by index where DynamoDB was asked to tell them apart."""
+    for each in [capacity] if isinstance(capacity, dict) else capacity:
+        table = collection(each["TableName"])
+        if "Table" not in each:
+            metrics.charge(table, call.operation, call.index, each["CapacityUnits"])
+            continue
+        metrics.charge(table, call.operation, "", each["Table"]["CapacityUnits"])
+        for part in _PARTS:
+            for index, units in each.get(part, {}).items():
+                metrics.charge(table, call.operation, index, units["CapacityUnits"])

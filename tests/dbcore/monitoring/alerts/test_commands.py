@@ -1,0 +1,148 @@
+"""`monitor` and `send_test_alert`, as a person or a cron job calls them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from dbcore.monitoring import health
+from dbcore.monitoring.health.results import CheckResult, Status
+from tests.dbcore.monitoring.alerts.judged import check
+from tests.dbcore.monitoring.alerts.receivers import (
+    ROUTING_KEY,
+    SLACK_SECRET,
+    Answer,
+    Receivers,
+)
+
+
+@pytest.fixture
+def statuses(monkeypatch: pytest.MonkeyPatch) -> dict[str, Status]:
+    """What the health checks say, by name."""
+    said: dict[str, Status] = {}
+
+    def run_checks(names: Any = None, *, now: dt.datetime) -> list[CheckResult]:
+        return [check(name, status) for name, status in said.items()]
+
+    monkeypatch.setattr(health, "run_checks", run_checks)
+    return said
+
+
+def monitor_once(*arguments: str) -> tuple[int, str]:
+    out = io.StringIO()
+    with pytest.raises(SystemExit) as ended:
+        call_command("monitor", "--once", *arguments, stdout=out)
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, out.getvalue()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("status", "code"), [("healthy", 0), ("warning", 1), ("critical", 2)])
+def test_once_ends_with_the_status(
+    no_channels: None, statuses: dict[str, Status], status: str, code: int
+) -> None:
+    statuses["disk"] = Status(status)
+    found, out = monitor_once()
+    assert found == code
+    assert f"{status}: 1 check" in out
+
+
+@pytest.mark.django_db(transaction=True)
+def test_cron_tells_the_start_and_the_end_as_the_loop_does(
+    all_channels: Receivers, statuses: dict[str, Status]
+) -> None:
+    for status in ("healthy", "critical", "critical", "healthy", "healthy"):
+        statuses["disk"] = Status(status)
+        monitor_once()
+    assert all_channels.all_have([("started", "disk"), ("ended", "disk")])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_json_has_checks_alerts_and_what_was_sent(
+    all_channels: Receivers, statuses: dict[str, Status]
+) -> None:
+    statuses["disk"] = Status.CRITICAL
+    code, out = monitor_once("--format", "json")
+    found = json.loads(out)
+    assert (code, found["status"], found["on_memory"]) == (2, "critical", False)
+    assert found["checks"][0]["name"] == "disk"
+    (alert,) = found["alerts"]
+    assert (alert["rule"], alert["subject"], alert["phase"]) == (
+        "unhealthy_check", "disk", "firing",
+    )  # fmt: skip
+    assert [each["event"] for each in found["told"]] == ["started"]
+    assert {each["channel"]: each["delivered"] for each in found["sent"]} == dict.fromkeys(
+        ("email", "slack", "pagerduty", "sns"), True
+    )
+    assert SLACK_SECRET not in out and ROUTING_KEY not in out
+
+
+@pytest.mark.django_db(transaction=True)
+def test_alerts_that_are_switched_off_are_judged_and_not_sent(
+    all_channels: Receivers, statuses: dict[str, Status], settings: Any
+) -> None:
+    settings.DB_ALERTS_ENABLED = False
+    statuses["disk"] = Status.CRITICAL
+    code, out = monitor_once()
+    assert code == 2 and "unhealthy check: disk" in out
+    assert all_channels.all_have([])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_wrong_settings_are_refused_in_words(
+    no_channels: None, statuses: dict[str, Status], settings: Any
+) -> None:
+    settings.DB_ALERT_RULES = '{"high_latency": {"threshold": "much"}}'
+    with pytest.raises(CommandError, match="threshold of rule 'high_latency' is 'much'"):
+        call_command("monitor", "--once")
+
+
+@pytest.mark.parametrize("interval", ["0", "-1", "soon", "nan", "1e9"])
+def test_an_interval_must_be_a_time(interval: str) -> None:
+    with pytest.raises(CommandError, match="number of seconds"):
+        call_command("monitor", f"--interval={interval}")
+
+
+def test_a_test_goes_through_every_channel_and_says_what_was_answered(
+    all_channels: Receivers, settings: Any
+) -> None:
+    settings.DB_ALERTS_ENABLED = False  # the channels can be tried before alerts are switched on
+    out, err = io.StringIO(), io.StringIO()
+    call_command("send_test_alert", stdout=out, stderr=err)
+    lines = dict(line.split(": ", 1) for line in out.getvalue().splitlines())
+    assert sorted(lines) == ["email", "pagerduty", "slack", "sns"]
+    assert lines["slack"] == "sent; 200 ok"
+    assert "202" in lines["pagerduty"] and "MessageId" in lines["sns"]
+    assert "took it for 1 recipient" in lines["email"]
+    assert "DB_ALERTS_ENABLED is false" in err.getvalue()
+    assert all_channels.mail.mails[0]["Subject"] == "[TEST] daylight-test: test"
+    assert [each["event_action"] for each in all_channels.hooks.pagerduty] == [
+        "trigger", "resolve",
+    ]  # fmt: skip
+    assert all_channels.hooks.wrong == []
+
+
+def test_a_channel_that_fails_is_named_and_the_others_are_tried(all_channels: Receivers) -> None:
+    all_channels.hooks.answers["slack"].append(Answer(403, b"invalid_token"))
+    out = io.StringIO()
+    with pytest.raises(CommandError, match="1 of 4 channels"):
+        call_command("send_test_alert", stdout=out)
+    assert "slack: FAILED; 127.0.0.1 answered 403: invalid_token" in out.getvalue()
+    assert len(all_channels.mail.mails) == 1
+
+
+def test_one_channel_can_be_chosen(all_channels: Receivers) -> None:
+    call_command("send_test_alert", "--channel", "slack", stdout=io.StringIO())
+    assert len(all_channels.hooks.slack) == 1 and all_channels.mail.mails == []
+
+
+def test_no_channel_is_a_failure_that_says_what_to_set(no_channels: None) -> None:
+    with pytest.raises(CommandError, match=r"no channel .* ALERT_\*"):
+        call_command("send_test_alert")
+    with pytest.raises(CommandError, match="not configured: sns"):
+        call_command("send_test_alert", "--channel", "sns")

@@ -1,0 +1,173 @@
+"""Do the stores answer? Asked of real ones: stopped, slow, broken, behind."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connections
+from pytest_django import DjangoDbBlocker
+
+from dbcore.local_engine import LocalEngine
+from dbcore.stores.dynamo import replicas
+from dbcore.table_sync import sync_tables
+from dbcore.wire import Wire, resolve_endpoint
+from tests.dbcore.monitoring.health.asked import CRITICAL, HEALTHY, WARNING, ask, ill
+from tests.support.databases import complete, default_database
+from tests.support.engine import engine_or_skip
+from tests.support.proxy import Delay, FaultProxy, Throttle
+
+SQLITE = "django.db.backends.sqlite3"
+NOWHERE = "http://127.0.0.1:9"
+
+
+def test_a_site_that_is_well_is_healthy_in_every_check(site: LocalEngine) -> None:
+    assert ill() == {}
+
+
+def test_the_engine_stops_and_what_needs_it_is_critical(site: LocalEngine, settings: Any) -> None:
+    settings.DB_HEALTH_DEADLINE = 1.0
+    with engine_or_skip("dynoxide") as engine:
+        settings.DYNAMODB_ENDPOINT = engine.endpoint
+        sync_tables()
+        assert ask("primary_store").status is HEALTHY
+    found = ask("primary_store")
+    assert found.status is CRITICAL
+    assert settings.DYNAMODB_ENDPOINT in found.sentence and "network" in found.sentence
+    needs_it = ("tables", "indexes", "expiry_and_backups", "clock")
+    assert ill() == dict.fromkeys(("primary_store", *needs_it), CRITICAL)
+    assert "see primary_store" in ask("indexes").sentence
+
+
+def test_a_slow_engine_is_a_warning_and_its_tables_are_seen_all_the_same(
+    site: LocalEngine, settings: Any
+) -> None:
+    settings.DB_LATENCY_THRESHOLD = 100.0
+    with FaultProxy(settings.DYNAMODB_ENDPOINT, [Delay(0.15)]) as proxy:
+        settings.DYNAMODB_ENDPOINT = proxy.endpoint
+        assert ill() == {"primary_store": WARNING}
+        assert "over the 100 of DB_LATENCY_THRESHOLD" in ask("primary_store").sentence
+
+
+def test_a_connection_that_is_slow_to_open_is_no_slow_store(
+    site: LocalEngine, settings: Any
+) -> None:
+    settings.DB_LATENCY_THRESHOLD = 400.0
+    with FaultProxy(settings.DYNAMODB_ENDPOINT, [Delay(0.5, times=1)]) as proxy:
+        settings.DYNAMODB_ENDPOINT = proxy.endpoint
+        assert ask("primary_store").status is HEALTHY
+
+
+def test_an_engine_that_does_not_answer_in_time_is_critical(
+    site: LocalEngine, settings: Any
+) -> None:
+    settings.DB_HEALTH_DEADLINE = 0.6
+    with FaultProxy(settings.DYNAMODB_ENDPOINT, [Delay(3.0)]) as proxy:
+        settings.DYNAMODB_ENDPOINT = proxy.endpoint
+        found = ask("primary_store")
+        assert found.status is CRITICAL
+        assert found.seconds < 3.0, "it was not waited for"
+
+
+def test_what_the_engine_refuses_is_told_by_its_code(site: LocalEngine, settings: Any) -> None:
+    settings.DB_HEALTH_DEADLINE = 0.5
+    with FaultProxy(settings.DYNAMODB_ENDPOINT, [Throttle()]) as proxy:
+        settings.DYNAMODB_ENDPOINT = proxy.endpoint
+        found = ask("primary_store")
+    assert found.status is CRITICAL
+    assert "ProvisionedThroughputExceededException, asked for GetItem" in found.sentence
+
+
+def test_a_store_that_is_none_is_said(transactional_db: None, settings: Any) -> None:
+    settings.DATABASE_PRIMARY = "mongodb"
+    found = ask("primary_store")
+    assert found.status is CRITICAL and "'mongodb'" in found.sentence
+
+
+def test_a_broken_sqlite_file_is_critical(
+    tmp_path: Path, settings: Any, django_db_blocker: DjangoDbBlocker
+) -> None:
+    settings.DYNAMODB_ENDPOINT = ""
+    file = tmp_path / "d.sqlite3"
+    file.write_bytes(b"this is no database, and it is long enough to be read" * 99)
+    with django_db_blocker.unblock(), default_database({"ENGINE": SQLITE, "NAME": str(file)}):
+        found = ask("primary_store")
+        assert found.status is CRITICAL and "file is not a database" in found.sentence
+        assert ask("tables").status is CRITICAL
+
+
+def test_a_postgresql_server_that_stops_is_critical(
+    settings: Any, django_db_blocker: DjangoDbBlocker
+) -> None:
+    settings.DATABASE_PRIMARY, settings.DYNAMODB_ENDPOINT = "postgresql", ""
+    gone = {
+        "ENGINE": "django.db.backends.postgresql", "NAME": "d", "HOST": "127.0.0.1", "PORT": 9,
+        "USER": "daylight", "PASSWORD": "hunter22hunter22",
+    }  # fmt: skip
+    with django_db_blocker.unblock(), default_database(gone):
+        found = ask("primary_store")
+    assert found.status is CRITICAL and "OperationalError" in found.sentence
+    assert "hunter22" not in found.sentence
+
+
+def test_postgresql_that_is_well(postgresql_tables: None, settings: Any) -> None:
+    settings.DATABASE_PRIMARY, settings.DYNAMODB_ENDPOINT = "postgresql", ""
+    assert ask("primary_store").status is HEALTHY
+    assert ask("tables").status is HEALTHY
+
+
+# --- Replicas -------------------------------------------------------------------------------------
+@pytest.fixture
+def far(site: LocalEngine, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalEngine]:
+    """A second region, whose engine has the tables too."""
+    monkeypatch.setattr(replicas, "_known", {})
+    primary = settings.DYNAMODB_ENDPOINT
+    with engine_or_skip("dynoxide") as engine:
+        settings.DYNAMODB_ENDPOINT = engine.endpoint
+        sync_tables()
+        settings.DYNAMODB_ENDPOINT = primary
+        settings.DYNAMODB_REPLICA_REGIONS = [f"eu-west-1={engine.endpoint}"]
+        yield engine
+
+
+def test_a_replica_lacks_a_table_and_then_stops(far: LocalEngine, settings: Any) -> None:
+    found = ask("replicas")
+    assert found.status is HEALTHY and "eu-west-1" in found.sentence
+    wire = Wire(resolve_endpoint(far.endpoint, "eu-west-1"), "eu-west-1")
+    name = f"{settings.DYNAMODB_TABLE_PREFIX}plans"
+    wire.call("DeleteTable", {"TableName": name})
+    found = ask("replicas")
+    assert found.status is WARNING and f"eu-west-1 lacks the tables {name}" in found.sentence
+    far.stop()
+    settings.DB_HEALTH_DEADLINE = 1.0
+    found = ask("replicas")
+    assert found.status is WARNING and "eu-west-1 does not answer" in found.sentence
+    assert ask("primary_store").status is HEALTHY
+
+
+def test_of_two_sql_replicas_the_broken_one_is_named(
+    tmp_path: Path, settings: Any, django_db_blocker: DjangoDbBlocker
+) -> None:
+    files = {alias: tmp_path / alias for alias in ("replica1", "replica2")}
+    for file in files.values():
+        sqlite3.connect(file).close()
+    files["replica2"].write_bytes(b"this is no database, and it is long enough to be read" * 99)
+    settings.DATABASE_REPLICAS = list(files)
+    for alias, file in files.items():
+        connections.databases[alias] = complete({"ENGINE": SQLITE, "NAME": str(file)})
+    try:
+        with django_db_blocker.unblock():
+            found = ask("replicas")
+    finally:
+        for alias in files:
+            del connections.databases[alias]
+    assert found.status is WARNING
+    assert "replica2 does not answer" in found.sentence and "replica1" not in found.sentence
+
+
+def test_without_replicas_there_is_nothing_to_ask(transactional_db: None) -> None:
+    found = ask("replicas")
+    assert found.status is HEALTHY and "not in use" in found.sentence
