@@ -87,7 +87,7 @@ class DeadLetter(models.Model):
     table = models.CharField(max_length=255)
     # Where the row is in its source (SQLite's rowid, or the primary key), as JSON text.
     row_ref = models.CharField(max_length=2500)
-    key = models.CharField(max_length=1000)
+    key = models.CharField(max_length=1600)
     reason = models.TextField()
     # Column -> value. What JSON cannot carry is {"$bytes": base64}, {"$text": base64}, …: see
     # docs/dead-letters.md.

@@ -13,7 +13,7 @@ from dbcore.models.ids import new_run_id
 
 _ID = 36
 _TABLE = 255
-_KEY = 1000
+_KEY = 1_600  # a joined key of two long texts, every character of them escaped
 _STORE = 16  # orm, dynamodb
 
 

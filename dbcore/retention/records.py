@@ -22,7 +22,7 @@ from dbcore.retention.keepers.interface import HoldKey
 from dbcore.schema import storage_models
 
 USER, TABLE, RECORD = "user", "table", "record"  # what a hold may be on
-MAX_SUBJECT = 1000  # characters of a user's id or a joined key, as the books keep it
+MAX_SUBJECT = 1600  # characters of a user's id or a joined key, as the books keep it
 
 
 def layouts() -> list[ItemLayout]:

@@ -91,7 +91,8 @@ def test_some_records_are_due_and_most_are_not(made: Made, model: type[Model]) -
     if not isinstance(layout.table.retention, Retention):
         return
     due = sum(layout.due_at(values(record)) <= NOW for record in made[model])
-    assert 0 < due < len(made[model]) * 0.6
+    # What expires soon after it was made is mostly due: caches, and windows of limits.
+    assert 0 < due < len(made[model]) * (1 if layout.table.expires else 0.6)
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: m.__name__)

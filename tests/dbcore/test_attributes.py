@@ -257,6 +257,9 @@ def test_what_python_could_not_have_sent_is_not_taken_for_json() -> None:
     for attribute in ({"B": "AA=="}, {"SS": ["a"]}, {"NS": ["1"]}):
         with pytest.raises(InvalidValue, match="is not JSON"):
             plain(attribute)
+    for two in ({"S": "x", "N": "1"}, {"M": {"a": {"S": "x", "N": "1"}}}, {"L": [{}]}):
+        with pytest.raises(ValueError, match="values to unpack"):
+            plain(two)
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,7 @@ def test_what_does_not_exist_can_be_held_with_a_warning(primary: Keeper) -> None
 @pytest.mark.parametrize(
     ("parts", "said"),
     [
-        (["u" * 600, "p" * 600], "longer than 1000"),
+        (["u" * 900, "p" * 900], "longer than 1600"),
         (["u"], "user_id id, not by 1 part"),
         (["u", ""], "plans.id"),
         (["u", "a\0"], "plans.id"),

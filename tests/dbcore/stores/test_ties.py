@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import pickle
+from itertools import islice
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from daylight.models import LocationHistory
 from dbcore.local_engine import LocalEngine
 from dbcore.stores.dynamo import DynamoStore
+from dbcore.stores.dynamo.queries import _first_of_one, _Order
 from dbcore.stores.interface import Query, Store
 from dbcore.stores.pages import read_page
 from dbcore.table_sync import sync_tables
@@ -64,6 +68,24 @@ def test_what_has_expired_is_neither_listed_nor_said_to_follow(store: Store, lim
     made = add(store, 2, 1, 2, 3, 1, end=NOW - KEPT + 3 * SECOND)[:5]
     pages = walk(store, query(limit, live_at=NOW))
     assert pages == [made[at : at + limit] for at in range(0, 5, limit)]
+
+
+PLACES = st.lists(st.tuples(st.sampled_from("123"), st.sampled_from("abcdef")), unique=True)
+
+
+@given(PLACES, st.lists(st.integers(1, 4)), st.integers(1, 5))
+def test_ties_may_come_in_any_order_and_parted_anyhow(
+    places: list[tuple[str, str]], sizes: list[int], limit: int
+) -> None:
+    # An engine that gives ties in another order than ours does is a DynamoDB as well.
+    items = [{"at": {"S": at}, "key": {"S": key}} for at, key in places]
+    items.sort(key=lambda item: item["at"]["S"], reverse=True)
+    rest = iter(items)
+    pages = [list(islice(rest, size)) for size in sizes] + [list(rest)]
+    order = _Order("at", "key")
+    found = [order.place(item) for item in _first_of_one(iter(pages), order, limit)]
+    assert found[:limit] == sorted(places, reverse=True)[:limit]
+    assert (len(found) > limit) == (len(places) > limit)
 
 
 def test_a_page_is_one_request_unless_ties_go_on_behind_it(dynamodb: LocalEngine) -> None:

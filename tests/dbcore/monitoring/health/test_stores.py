@@ -139,6 +139,7 @@ def test_a_replica_lacks_a_table_and_then_stops(far: LocalEngine, settings: Any)
     wire = Wire(resolve_endpoint(far.endpoint, "eu-west-1"), "eu-west-1")
     name = f"{settings.DYNAMODB_TABLE_PREFIX}plans"
     wire.call("DeleteTable", {"TableName": name})
+    wire.close()
     found = ask("replicas")
     assert found.status is WARNING and f"eu-west-1 lacks the tables {name}" in found.sentence
     far.stop()

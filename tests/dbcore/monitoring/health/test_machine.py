@@ -1,0 +1,80 @@
+"""This machine's clock and disks."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dbcore.local_engine import LocalEngine
+from dbcore.monitoring.health import Status
+from dbcore.wire import get_wire
+from tests.dbcore.monitoring.health.asked import (
+    CRITICAL,
+    HEALTHY,
+    WARNING,
+    ask,
+    date_off_by,
+    ill,
+)
+from tests.support.archives import use_storage
+from tests.support.proxy import ClockSkew, FaultProxy
+
+
+@pytest.mark.parametrize(
+    ("ahead", "status", "word"),
+    [
+        (0, HEALTHY, "as DynamoDB's"),
+        (-30, HEALTHY, "ahead"),
+        (130, WARNING, "behind"),
+        (-130, WARNING, "ahead"),
+        (4000, CRITICAL, "behind"),
+        (-4000, CRITICAL, "ahead"),
+    ],
+)
+def test_the_clock_is_compared_with_dynamodbs(
+    site: LocalEngine, settings: Any, ahead: int, status: Status, word: str
+) -> None:
+    with FaultProxy(settings.DYNAMODB_ENDPOINT, [date_off_by(ahead)]) as proxy:
+        settings.DYNAMODB_ENDPOINT = proxy.endpoint
+        found = ask("clock")
+    assert (found.status, found.host) == (status, platform.node())
+    assert word in found.sentence
+
+
+def test_a_server_that_refuses_what_is_signed_tells_its_time_all_the_same(
+    site: LocalEngine, settings: Any
+) -> None:
+    with FaultProxy(settings.DYNAMODB_ENDPOINT, [ClockSkew(4000), date_off_by(4000)]) as proxy:
+        settings.DYNAMODB_ENDPOINT = proxy.endpoint
+        found = ask("clock")
+        assert found.status is CRITICAL and "mend the time service" in found.sentence
+        get_wire().call("ListTables", {})  # from here on the wire signs with the server's time
+        assert get_wire().signer.clock_offset != 0
+        assert ill() == {"clock": CRITICAL}, "the machine's clock is wrong still"
+
+
+@pytest.mark.parametrize(
+    ("least", "bad", "status"), [(0.0, 0.0, HEALTHY), (1.1, 0.0, WARNING), (1.1, 1.1, CRITICAL)]
+)
+def test_a_disk_is_judged_by_the_share_that_is_free(
+    transactional_db: None, archive_dir: Path, settings: Any,
+    least: float, bad: float, status: Status,
+) -> None:  # fmt: skip
+    settings.DB_HEALTH_DISK_WARNING, settings.DB_HEALTH_DISK_CRITICAL = least, bad
+    found = ask("disk")
+    assert (found.status, found.host) == (status, platform.node())
+    assert "GiB free" in found.sentence and "archives" in found.sentence
+
+
+def test_a_folder_that_is_not_there_yet_is_on_the_disk_of_the_one_above(
+    transactional_db: None, tmp_path: Path, settings: Any
+) -> None:
+    use_storage(
+        settings, "dbcore.retention.archives.files.FileArchives",
+        location=str(tmp_path / "not" / "yet"),
+    )  # fmt: skip
+    assert f"archives ({tmp_path})" in ask("disk").sentence
+    assert not (tmp_path / "not").exists()
