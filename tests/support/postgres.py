@@ -39,14 +39,13 @@ class Postgres:
         initdb = find_program("initdb", "postgresql", *folders)
         postgres = find_program("postgres", "postgresql", *folders)
         self.folder = Path(tempfile.mkdtemp(prefix="daylight-postgres-"))
-        self._log = self.folder / "log"
         self._account = _account()
         if self._account:
             entry = pwd.getpwnam(self._account)
             os.chown(self.folder, entry.pw_uid, entry.pw_gid)
         try:
             self._initialise(initdb)
-            self._process = self._start(postgres)
+            self._process = self._start(postgres, self.folder)
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
@@ -66,29 +65,21 @@ class Postgres:
         if made.returncode:
             raise RuntimeError(made.stderr.decode())
 
-    def _start(self, postgres: str) -> subprocess.Popen[bytes]:
+    def _start(self, postgres: str, folder: Path) -> subprocess.Popen[bytes]:
         options = [part for each in FAST for part in ("-c", each)]
-        command = [postgres, "-D", str(self.folder / "data"), "-k", str(self.folder), *options]
-        with self._log.open("wb") as log:
+        command = [postgres, "-D", str(folder / "data"), "-k", str(folder), *options]
+        path = folder / "log"
+        with path.open("wb") as log:
             process = subprocess.Popen(
                 [*command, "-c", "listen_addresses="],
-                user=self._account, cwd=self.folder, stdout=log, stderr=log,
+                user=self._account, cwd=folder, stdout=log, stderr=log,
             )  # fmt: skip
-        wait_until(self._answers, process, self._log)
+        wait_until(lambda: _answers(folder), process, path)
         return process
-
-    def _answers(self) -> bool:
-        try:
-            self.connect("postgres").close()
-        except psycopg.OperationalError:
-            return False
-        return True
 
     def connect(self, database: str) -> psycopg.Connection[Any]:
         """A connection of its own, not Django's."""
-        return psycopg.connect(
-            host=str(self.folder), user=USER, dbname=database, autocommit=True, connect_timeout=5
-        )
+        return _connect(self.folder, database)
 
     def create_database(self, name: str, *, icu_locale: str = "") -> None:
         """A new database; with an ICU locale it orders text as that language does."""
@@ -131,10 +122,46 @@ class Postgres:
             finally:
                 _empty()
 
+    @contextmanager
+    def standby(self) -> Iterator[dict[str, Any]]:
+        """A second server that follows this one; Django's settings for it, database `postgres`."""
+        folder = self.folder / "standby"
+        folder.mkdir()
+        if self._account:
+            entry = pwd.getpwnam(self._account)
+            os.chown(folder, entry.pw_uid, entry.pw_gid)
+        bin_folder = Path(str(self._process.args[0])).parent  # type: ignore[index]
+        made = self._run(
+            str(bin_folder / "pg_basebackup"), "-D", str(folder / "data"), "-h", str(self.folder),
+            "-U", USER, "-R", "-X", "stream", "--no-sync", "-c", "fast",
+        )  # fmt: skip
+        if made.returncode:
+            raise RuntimeError(made.stderr.decode())
+        process = self._start(str(bin_folder / "postgres"), folder)
+        try:
+            yield {**self.settings("postgres"), "HOST": str(folder)}
+        finally:
+            end(process, signal.SIGINT)
+            shutil.rmtree(folder)
+
     def stop(self) -> None:
         """End it and delete its data."""
         end(self._process, signal.SIGINT)  # "fast": it does not wait for its clients
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _connect(folder: Path, database: str) -> psycopg.Connection[Any]:
+    return psycopg.connect(
+        host=str(folder), user=USER, dbname=database, autocommit=True, connect_timeout=5
+    )
+
+
+def _answers(folder: Path) -> bool:
+    try:
+        _connect(folder, "postgres").close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def _account() -> str | None:

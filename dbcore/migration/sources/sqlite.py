@@ -46,7 +46,10 @@ def open_read_only(path: Path, *, live: bool = False) -> sqlite3.Connection:
     leave files beside it.
     """
     in_use = live or Path(f"{path}-wal").exists()
-    mode = "immutable=1" if _check_file(path) and not in_use else "mode=ro"
+    # What this process has open as a database may not be opened as a file: closing that would drop
+    # SQLite's locks, and another process's last close overwrite pages. Source: "How To Corrupt An
+    # SQLite Database File", 2.2.
+    mode = "immutable=1" if not live and _check_file(path) and not in_use else "mode=ro"
     try:
         connection = _connect(path, mode)
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()

@@ -116,12 +116,18 @@ EXPLAINED_BY: Mapping[_What, Sequence[_What]] = {
     },
     (Metric.CHECK, "pool"): (_STORE, (Metric.POOL_USE, "")),
     (Metric.CHECK, "last_sweep"): (
+        _STORE,
+        (Metric.CHECK, "tables"),
         (Metric.SWEEP_FAILED, ""),
         (Metric.ARCHIVE_UNPROVEN, ""),
         (Metric.SWEEP_AGE_HOURS, ""),
         (Metric.BACKLOG_DAYS, ""),
     ),
-    (Metric.CHECK, "last_migration"): ((Metric.MIGRATION_FAILED, ""),),
+    (Metric.CHECK, "last_migration"): (
+        _STORE,
+        (Metric.CHECK, "tables"),
+        (Metric.MIGRATION_FAILED, ""),
+    ),
 }
 
 

@@ -5,21 +5,45 @@ may quote a record.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 
 from django.conf import settings
+from django.db import Error
 
 from dbcore.models import DeadLetter, MigrationRun, Sweep
-from dbcore.monitoring.health.verdicts import Context, Verdict, critical, healthy, warning
+from dbcore.monitoring.health.verdicts import (
+    Check,
+    Context,
+    Verdict,
+    critical,
+    healthy,
+    in_words,
+    warning,
+)
 
 OVERDUE = dt.timedelta(hours=36)  # a day, and half of one for a night that went wrong
 
 
+def about_books(check: Check) -> Check:
+    """The check, for where the books can be read and where not: what they would say is not known
+    then, and `tables` or `primary_store` say how bad that is."""
+
+    @functools.wraps(check)
+    def asked(context: Context) -> Verdict:
+        try:
+            return check(context)
+        except Error as error:
+            return warning(f"the books cannot be read ({in_words(error)}): see tables")
+
+    return asked
+
+
+@about_books
 def last_sweep(context: Context) -> Verdict:
     """How the last sweep that ended did, and how long ago one did its work."""
     if not settings.RETENTION_ENABLED:
         return healthy("not in use: RETENTION_ENABLED is false")
-    ended = Sweep.objects.filter(finished_at__isnull=False).order_by("-finished_at")
-    last = ended.first()
+    last = Sweep.objects.filter(finished_at__isnull=False).order_by("-finished_at").first()
     if last is None:
         return warning("there was no sweep yet: let `manage.py enforce_retention` run every day")
     if last.status == Sweep.Status.UNPROVEN:
@@ -41,6 +65,7 @@ def last_sweep(context: Context) -> Verdict:
     return healthy(f"the last sweep did its work, {hours:,.1f} hours ago")
 
 
+@about_books
 def last_migration(context: Context) -> Verdict:
     """How the last migration that ended did, and what it left to be mended."""
     run = MigrationRun.objects.filter(finished_at__isnull=False).order_by("-finished_at").first()

@@ -11,12 +11,13 @@ from django.conf import settings
 
 from dbcore.monitoring.deadlines import in_time
 from dbcore.monitoring.health.results import Status
-from dbcore.monitoring.health.verdicts import Check, Context, Verdict, healthy, in_words
+from dbcore.monitoring.health.verdicts import Check, Context, Verdict, healthy
 from dbcore.monitoring.switch import unmeasured
 from dbcore.stores.choice import DYNAMODB
 from dbcore.table_sync.observe import Observer
 from dbcore.table_sync.plan import Description
 from dbcore.wire import Wire, get_wire
+from dbcore.wire.answers import error_code
 
 WIDTH = 6  # questions at once: a slow engine is still asked about all tables in time
 FAILURES = (BotoCoreError, ClientError, TimeoutError)
@@ -52,7 +53,7 @@ def about_dynamodb(check: Callable[[Context, Wire], Verdict]) -> Check:
         try:
             return check(context, get_wire())
         except FAILURES as error:
-            said = in_words(error)
+            said = error_code(error)
             return Verdict(at_worst(), f"DynamoDB cannot be asked ({said}): see primary_store")
 
     return asked

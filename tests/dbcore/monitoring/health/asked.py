@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -44,6 +45,16 @@ def date_off_by(seconds: float) -> Callable[[Call], Answer]:
         return Answer(Message(head, message.body))
 
     return rewrite
+
+
+def silent_until(release: threading.Event) -> Callable[[Call], Answer | None]:
+    """A server that takes requests and answers none before then."""
+
+    def wait(call: Call) -> Answer | None:
+        release.wait(60)
+        return None
+
+    return wait
 
 
 def rewritten(operation: str, change: Callable[[Any], None]) -> Callable[[Call], Answer | None]:

@@ -24,7 +24,12 @@ from tests.dbcore.monitoring.health.asked import (
     rewritten,
 )
 from tests.support.proxy import FaultProxy
-from tests.support.tables import create, request_of, without_index
+from tests.support.tables import (
+    create,
+    moto_tables,  # noqa: F401  (a fixture)
+    request_of,
+    without_index,
+)
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -157,7 +162,7 @@ def test_a_migration_that_was_not_applied_is_critical(on_sql: None) -> None:
 
 def test_dynamodb_that_no_service_uses_yet_is_no_outage(on_sql: None, settings: Any) -> None:
     settings.DYNAMODB_ENDPOINT = NOWHERE
-    settings.DB_HEALTH_DEADLINE = 0.5
+    settings.DB_HEALTH_DEADLINE = 1.5
     assert {name: ask(name).status for name in ("primary_store", "tables", "indexes")} == {
         "primary_store": HEALTHY, "tables": WARNING, "indexes": WARNING,
     }  # fmt: skip
