@@ -242,7 +242,8 @@ class OrmStore:
         """Add one to the counter of the only record in `rows`, or to `initial` where it is none."""
         if rows.filter(**{f"{field}__lt": below}).update(**{field: models.F(field) + 1}):
             return rows.get()  # type: ignore[no-any-return]
-        if below < 1 or rows.exists():
+        # Not `exists()`: another may have made the record since, with room for this one.
+        if below < 1 or rows.filter(**{f"{field}__gte": below}).exists():
             return None
         setattr(initial, field, 1)
         try:

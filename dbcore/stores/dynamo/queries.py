@@ -224,12 +224,17 @@ def _request(
         "ReturnConsumedCapacity": "TOTAL",
     }
     if access.ordered:
-        # The record that the last page ended at comes once more.
-        beyond = _BEYOND_MERGED if query.field == DAY else _BEYOND
-        request["Limit"] = query.limit + beyond + (query.after is not None)
+        request["Limit"] = _limit(query)
     if access.index is not None:
         request["IndexName"] = access.index
     return request
+
+
+def _limit(query: Query) -> int:
+    """How many items to ask for at a time."""
+    beyond = _BEYOND_MERGED if query.field == DAY else _BEYOND
+    # The record that the last page ended at comes once more.
+    return query.limit + beyond + (query.after is not None)
 
 
 def _access(layout: ItemLayout, query: Query) -> _Access:
