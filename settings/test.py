@@ -21,3 +21,5 @@ STORAGES = {
     },
 }
 ARCHIVE_ENCRYPTION_KEYS = {"test": b"for tests only, never a secret!!"}
+# On a busy machine anything may be slow, and what a command prints is compared.
+DB_SLOW_QUERY_LOG = False
