@@ -18,6 +18,12 @@ from tests.support.faults import Delay
 from tests.support.proxy import FaultProxy
 
 
+@pytest.fixture(autouse=True)
+def slow_query_log(settings: Any) -> None:
+    """The tests' settings have it off."""
+    settings.DB_SLOW_QUERY_LOG = True
+
+
 def shape(at: int) -> Shape:
     return Shape("sqlite", "plans", "SELECT", text=f"SELECT {at}")
 
