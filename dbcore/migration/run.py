@@ -106,6 +106,9 @@ class Migration:
             with Lease(get_wire(), LEASE_NAME, self.run_id) as self._lease:
                 self._begin_record()
                 self._work(source, plans)
+                # While it is alone: who waits for the lease looks here whether all is done.
+                self.report.settle()
+                self._end_record()
         finally:
             source.close()
 
