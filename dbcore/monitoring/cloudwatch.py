@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import boto3
 import orjson
 from botocore.config import Config
 from django.conf import settings
@@ -32,6 +31,8 @@ Datum = dict[str, Any]
 
 @functools.lru_cache(maxsize=4)
 def _client(region: str, endpoint: str) -> Any:
+    import boto3  # every process loads this module, few of them send
+
     config = Config(
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUT,

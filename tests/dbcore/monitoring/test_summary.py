@@ -55,7 +55,9 @@ def test_what_is_reported_and_what_is_not_yet_add_up(primary: str, settings: Any
 @pytest.mark.usefixtures("measured")
 def test_where_the_store_is_away_it_is_this_process_and_says_so(settings: Any) -> None:
     settings.DATABASE_PRIMARY = "dynamodb"  # at an address where nobody is
+    settings.DYNAMODB_ENDPOINT = "http://127.0.0.1:9"
     settings.DYNAMODB_DEADLINE = 0.2
+    close_wires()
     with pytest.raises(Exception, match="out of reach"):
         planning_service.get_user_plans("u")
     found = get_database_metrics()

@@ -28,7 +28,7 @@ class Stoppable(Postgres):
 
     def come_back(self) -> None:
         assert isinstance(self._process.args, list)
-        self._process = self._start(str(self._process.args[0]))
+        self._process = self._start(str(self._process.args[0]), self.folder)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
