@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -52,8 +53,24 @@ def open_source(file: str | None = None, database: str = "default") -> Source:
 def _open_file(path: Path) -> Source:
     known: Sequence[LegacyTable] = import_string(settings.DBCORE_LEGACY_TABLES)
     return _with_tables(
-        SqliteSource(path, known, name=f"{platform.node()}:{os.path.realpath(path)}")
+        SqliteSource(
+            path,
+            known,
+            name=f"{platform.node()}:{os.path.realpath(path)}",
+            live=_is_a_database_here(path),
+        )
     )
+
+
+def _is_a_database_here(path: Path) -> bool:
+    """Whether a file is one of DATABASES, by whatever path: this process may have it open."""
+    for alias in connections:
+        connection = connections[alias]
+        if isinstance(connection, DatabaseWrapper) and not connection.is_in_memory_db():
+            with contextlib.suppress(OSError):  # one of them does not exist
+                if path.samefile(str(connection.settings_dict["NAME"])):
+                    return True
+    return False
 
 
 def _with_tables(source: SqliteSource) -> Source:
