@@ -10,6 +10,7 @@ import pytest
 from daylight.services import twins
 from dbcore.local_engine import LocalEngine
 from dbcore.wire import HOOKS, close_wires
+from tests.support.tables import drop_tables
 
 pytest_plugins = [
     "tests.support.archives",
@@ -25,10 +26,11 @@ def dynamodb(
 ) -> Iterator[LocalEngine]:
     """The settings point at a running engine, with a table prefix that no other test has."""
     settings.DYNAMODB_ENDPOINT = dynamodb_engine.endpoint
-    settings.DYNAMODB_TABLE_PREFIX = f"t{uuid.uuid4().hex[:8]}-"
+    settings.DYNAMODB_TABLE_PREFIX = prefix = f"t{uuid.uuid4().hex[:8]}-"
     yield dynamodb_engine
     # What a gather that failed has left under way is not to run on into the next test.
     twins.threads(settings.DYNAMODB_POOL_SIZE).shutdown()
     twins.end_threads()
     close_wires()
     HOOKS.clear()
+    drop_tables(dynamodb_engine, prefix)

@@ -6,6 +6,7 @@ import copy
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from dbcore.items import layout_of
 from dbcore.local_engine import LocalEngine
 from dbcore.schema import create_table_request, wanted_tables
 from dbcore.table_sync import SyncReport, TableReport
-from dbcore.wire import close_wires, get_wire
+from dbcore.wire import Wire, close_wires, get_wire
+from dbcore.wire.endpoint import parse_endpoint
 
 Request = dict[str, Any]
 READING = ("Describe", "List")
@@ -124,3 +126,15 @@ def assert_as_wanted() -> None:
         assert table["SSEDescription"]["SSEType"] == "KMS"
         ttl = get_wire().call("DescribeTimeToLive", {"TableName": wanted.name})
         assert ttl["TimeToLiveDescription"].get("AttributeName") == wanted.ttl_attribute
+
+
+def drop_tables(engine: LocalEngine, prefix: str) -> None:
+    """Delete a test's tables: dynoxide makes one the slower, the more it has."""
+    with closing(Wire(parse_endpoint(engine.endpoint), "eu-central-1")) as wire:
+        last = prefix
+        while names := wire.call("ListTables", {"ExclusiveStartTableName": last})["TableNames"]:
+            for last in names:
+                if not last.startswith(prefix):
+                    return
+                with suppress(ClientError):  # protected from deletion: that was the test
+                    wire.call("DeleteTable", {"TableName": last})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from dbcore.migration.options import MigrationOptions
 from dbcore.migration.run import migrate
 from tests.dbcore.migration.legacy_file import Legacy, build
 from tests.dbcore.migration.runs import Project, Tables
+from tests.support.tables import drop_tables
 
 Migrate = Callable[..., dict[str, Any]]
 
@@ -34,9 +35,11 @@ def good(tmp_path: Path) -> Legacy:
 
 
 @pytest.fixture
-def project(tmp_path: Path, dynamodb_engine: LocalEngine) -> Project:
+def project(tmp_path: Path, dynamodb_engine: LocalEngine) -> Iterator[Project]:
     """For real processes: a Django database and a table prefix of their own."""
-    return Project(tmp_path, dynamodb_engine.endpoint, f"p{uuid.uuid4().hex[:8]}-")
+    prefix = f"p{uuid.uuid4().hex[:8]}-"
+    yield Project(tmp_path, dynamodb_engine.endpoint, prefix)
+    drop_tables(dynamodb_engine, prefix)
 
 
 @pytest.fixture
