@@ -9,9 +9,9 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from django.conf import settings
 from django.db import OperationalError
 
 from dbcore.models import MigrationRun
@@ -167,11 +167,11 @@ def test_an_engine_that_cannot_be_reached(project: Project, good: Legacy) -> Non
 
 
 def test_an_engine_that_goes_away_in_the_middle_fails_the_run_and_the_next_goes_on(
-    run: Migrate, tables: Tables, good: Legacy, monkeypatch: pytest.MonkeyPatch
+    run: Migrate, tables: Tables, good: Legacy, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with FaultProxy(tables.endpoint) as proxy:
-        monkeypatch.setattr(settings, "DYNAMODB_ENDPOINT", proxy.endpoint)
-        monkeypatch.setattr(settings, "DYNAMODB_DEADLINE", 0.5)
+        settings.DYNAMODB_ENDPOINT = proxy.endpoint
+        settings.DYNAMODB_DEADLINE = 0.5
         monkeypatch.setattr(pipeline.Pipeline.__init__, "__kwdefaults__",
                             {"deadline": 0.5, "on_throttle": None})  # fmt: skip
         proxy.set_faults(DropBefore(1, operations=("TransactWriteItems",)))

@@ -7,7 +7,7 @@ import datetime as dt
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +29,16 @@ Check = Callable[[Context], Verdict]
 
 
 @pytest.fixture
-def only(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def only() -> Iterator[Callable[..., None]]:
     """These are all the checks that there are."""
+    kept = dict(CHECKS)
 
     def replace(**checks: Check) -> None:
-        for name in list(CHECKS):
-            monkeypatch.delitem(CHECKS, name)
-        for name, check in checks.items():
-            monkeypatch.setitem(CHECKS, name, check)
+        CHECKS.clear()
+        CHECKS.update(checks)
 
-    return replace
+    yield replace
+    replace(**kept)  # in their order
 
 
 def test_one_that_hangs_is_given_up_and_the_others_have_answered(
