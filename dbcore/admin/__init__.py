@@ -1,6 +1,6 @@
 """The layer's book-keeping in Django's admin, by subject, to read and never to change."""
 
-from dbcore.admin import migration, retention
+from dbcore.admin import migration, monitoring, retention
 from dbcore.admin.display import ReadableAdmin, json_display, json_text, preformatted, shortened
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "json_display",
     "json_text",
     "migration",
+    "monitoring",
     "preformatted",
     "retention",
     "shortened",

@@ -16,6 +16,8 @@ from daylight.admin.base import RecordAdmin
 from daylight.sample_data import sample
 from dbcore.models import (
     AcceptedPolicy,
+    AlertDelivery,
+    AlertState,
     Archive,
     Checkpoint,
     DeadLetter,
@@ -76,6 +78,21 @@ def fill() -> None:
         run=run,
     )
     fill_retention()
+    fill_alerts()
+
+
+def fill_alerts() -> None:
+    """An alert that is firing, and what one channel was told of it."""
+    now = timezone.now()
+    AlertState.objects.create(
+        rule="unhealthy_check", subject="tables", phase="firing", severity="critical",
+        incident="incident-1", sentence="plans lacks its index <b>", since=now,
+    )  # fmt: skip
+    AlertDelivery.objects.create(
+        channel="slack", incident="incident-1", created_at=now, next_at=now, state="sent",
+        message={"rule": "unhealthy_check", "subject": "tables", "event": "started"},
+        answer="200 <ok>",
+    )  # fmt: skip
 
 
 def fill_retention() -> None:

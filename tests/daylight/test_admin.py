@@ -16,6 +16,8 @@ from daylight.admin import lists
 from daylight.admin.base import LargeTableAdmin
 from daylight.models import AuditLog, ErrorLog, Plan, RateLimit
 from dbcore.models import (
+    AlertDelivery,
+    AlertState,
     Archive,
     Checkpoint,
     DeadLetter,
@@ -39,7 +41,7 @@ def records(db: None) -> None:
 
 def test_every_table_and_all_book_keeping_is_registered() -> None:
     assert len(RECORDS) == 19
-    assert len(REGISTERED) == 28
+    assert len(REGISTERED) == 30
 
 
 @every_model
@@ -221,6 +223,21 @@ def test_holds_in_force_are_told_from_those_that_have_ended(
     over = LegalHold.objects.create(scope="user", subject="u", until=now)
     assert set(found(admin_client, LegalHold, {"state": "in_force"})) == {standing}
     assert set(found(admin_client, LegalHold, {"state": "ended"})) == {lifted, over}
+
+
+def test_an_alert_leads_to_what_was_told_of_it_and_to_nothing_else(
+    admin_client: Client, records: None
+) -> None:
+    delivery, now = AlertDelivery.objects.get(), timezone.now()
+    AlertDelivery.objects.create(
+        channel="slack", incident="incident-2", created_at=now, next_at=now, message={}
+    )
+    listed = admin_client.get(page("changelist", AlertState)).content.decode()
+    assert "?incident__exact=incident-1" in listed
+    assert "plans lacks its index &lt;b&gt;" in listed
+    assert found(admin_client, AlertDelivery, {"incident__exact": "incident-1"}) == [delivery]
+    told = admin_client.get(page("changelist", AlertDelivery)).content.decode()
+    assert "unhealthy_check tables started" in told
 
 
 def test_the_dead_letter_page_shows_the_whole_row_and_the_reason_as_text(
