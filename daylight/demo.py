@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.management import call_command
+from django.utils import timezone
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -28,6 +29,8 @@ from dbcore.migration.options import MigrationOptions
 from dbcore.migration.report import EXIT_COMPLETE, Report
 from dbcore.migration.run import migrate
 from dbcore.migration.text_report import print_report
+from dbcore.monitoring.health import run_checks
+from dbcore.monitoring.health.report import health_table
 from dbcore.progress import watcher
 from dbcore.retention.options import SweepOptions
 from dbcore.retention.sweep import enforce_retention
@@ -149,7 +152,9 @@ class Demo:
         self.console.print(f"  equal in every field: {'[green]yes' if same else '[red]no'}")
 
     def _health(self) -> None:
-        self._step("Health: what the calls to DynamoDB took in this run")
+        self._step("Health: each check of manage.py db_health, and what the calls took in this run")
+        now = timezone.now()
+        self.console.print(health_table(run_checks(now=now), now))
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for name in ("operation", "calls", "median ms", "99 % ms", "slowest ms"):
             table.add_column(name, justify="left" if name == "operation" else "right")
