@@ -39,14 +39,22 @@ def recent(minutes: float, now: dt.datetime) -> dict[tuple[str, str], Totals]:
 
 def recent_by_system(minutes: float, now: dt.datetime) -> dict[Key, Totals]:
     """The same by system, table and operation."""
+    found: dict[Key, list[Totals]] = {}
+    for key, _, totals in windows(minutes, now):
+        found.setdefault(key, []).append(totals)
+    return {key: sum(parts, Totals()) for key, parts in found.items()}
+
+
+def windows(minutes: float, now: dt.datetime) -> list[tuple[Key, dt.datetime, Totals]]:
+    """Each process's windows that began in the last `minutes`: what was measured, when the window
+    began, what it counted. StoreUnavailable."""
     since = now - dt.timedelta(minutes=minutes)
-    found: dict[Key, Totals] = {}
     with unmeasured():
-        for series in _series():
-            parts = [_totals(record) for record in _records(series, since, now)]
-            if parts:
-                found[key_of(series)] = sum(parts, Totals())
-    return found
+        return [
+            (key_of(series), record.started_at, _totals(record))
+            for series in _series()
+            for record in _records(series, since, now)
+        ]
 
 
 def recent_pools(minutes: float, now: dt.datetime) -> list[SourcePool]:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User as Colleague
 from django.urls import reverse
+from django.utils import timezone
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -21,7 +22,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from daylight.models import LocationHistory
 from dbcore.models import DeadLetter, MigrationRun
-from tests.daylight.admin_pages import fill
+from tests.daylight.admin_pages import fill, measured
 
 FLAGS = (
     "--headless=new",
@@ -111,7 +112,7 @@ def test_a_colleague_logs_in_and_filters_the_location_history(
     browser.log_in()
     assert browser.find("#site-name")[0].text == "Daylight"
     tables = {link.text for link in browser.find(".app-daylight th a, .app-dbcore th a")}
-    assert len(tables) == 28
+    assert len(tables) == 30
     browser.check("index")
 
     browser.open(reverse("admin:daylight_locationhistory_changelist"))
@@ -168,3 +169,24 @@ def test_a_form_sent_by_a_real_browser_untouched_leaves_the_record_as_it_was(
     browser.click_to_next_page(browser.find("input[name=_save]")[0])
     assert "was changed successfully" in browser.find(".messagelist")[0].text
     assert LocationHistory.objects.filter(pk=history.pk).values().get() == before
+
+
+@pytest.mark.slow
+def test_a_colleague_sees_how_the_database_is(
+    colleague: None, browser: Browser, settings: Any
+) -> None:
+    settings.DB_HEALTH_DEADLINE = 1.0  # there is no DynamoDB here
+    measured("plans", timezone.now(), calls=300)
+    browser.log_in()
+    browser.click_to_next_page(browser.find("#overview")[0])
+    assert browser.find("#status")[0].text in ("healthy", "warning", "critical")
+    assert [row.text for row in browser.find("tbody tr") if row.text.startswith("last_migration")]
+    charts = browser.find(".db-charts svg")
+    assert len(charts) == 3
+    assert all(chart.size["height"] > 100 for chart in charts)
+    assert "sqlite" in charts[0].text
+    browser.check("overview")
+    (longer,) = (link for link in browser.find("#content-main a") if link.text == "6 h")
+    browser.click_to_next_page(longer)
+    assert browser.find("#content-main p b")[0].text == "6 h"
+    browser.check("overview-6h")
