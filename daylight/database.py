@@ -29,6 +29,7 @@ from dbcore.errors import ConfigurationError
 from dbcore.migration.once import migrate_once
 from dbcore.monitoring import pools, reporter
 from dbcore.monitoring.health import run_checks
+from dbcore.monitoring.health.changes import CHANGES
 from dbcore.monitoring.health.report import HealthReport, health_report
 from dbcore.monitoring.summary import DatabaseMetrics, database_metrics
 from dbcore.schema import wanted_tables
@@ -90,7 +91,7 @@ def perform_database_health_check() -> HealthReport:
     Plain data for JSON; ends within DB_HEALTH_DEADLINE seconds, and raises for nothing that is not
     well."""
     now = timezone.now()
-    return health_report(run_checks(now=now), now)
+    return health_report(CHANGES.noted(run_checks(now=now)), now)
 
 
 def shutdown_database() -> None:

@@ -1,6 +1,7 @@
 """The database layer as a Django application: its book-keeping, commands and checks."""
 
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class DbcoreConfig(AppConfig):
@@ -12,5 +13,11 @@ class DbcoreConfig(AppConfig):
         # Registers the system checks, and Python's LOWER() on every SQLite connection.
         from dbcore import checks, sqlite_functions  # noqa: F401
         from dbcore.monitoring.installed import install
+        from dbcore.monitoring.lines.crashes import watch_threads
 
+        watch_threads()
         install()
+        if settings.SENTRY_DSN:
+            from dbcore.monitoring.sentry import setup
+
+            setup.start()

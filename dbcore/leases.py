@@ -28,9 +28,13 @@ _NAMES = {"#name": "name", "#owner": "owner", "#expires": "expires"}
 class LeaseHeld(DbcoreError):
     """Another process holds the lease."""
 
+    names_records = False
+
 
 class LeaseLost(DbcoreError):
     """The lease ran out, and another process has taken it."""
+
+    names_records = False
 
 
 def lease_table() -> str:

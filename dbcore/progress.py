@@ -1,11 +1,12 @@
-"""What long work shows, on standard error: bars on a terminal, plain lines elsewhere. Nothing here
-may print to standard output, which is the report's."""
+"""What long work shows, on standard error: bars on a terminal, lines in the log elsewhere. Nothing
+here may print to standard output, which is the report's."""
 
 from __future__ import annotations
 
 import sys
 import time
 from dataclasses import dataclass
+from logging import INFO
 from typing import Protocol
 
 from rich.console import Console
@@ -23,7 +24,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
-LINE_SECONDS = 5.0  # between two plain lines about one table
+from dbcore.logs import Event
+
+LINE_SECONDS = 5.0  # between two lines in the log about one table
 
 
 class Watcher(Protocol):
@@ -136,20 +139,32 @@ class Bars:
             self._progress = None
 
 
-class Lines:
-    """A line now and then."""
+PROGRESS = Event(
+    "dbcore.progress", (INFO,), "progress",
+    ("stage", "part", "done", "total", "unit", "per_second", "seconds_left", "set_aside"),
+    f"every {LINE_SECONDS:g} seconds of a run that no terminal shows; `part`: a table, or archives",
+)  # fmt: skip
+STAGE = Event(
+    "dbcore.progress", (INFO,), "stage begun", ("stage",),
+    "a part of a run begins that no terminal shows",
+)  # fmt: skip
+
+
+class Logged:
+    """A line in the log now and then."""
 
     def __init__(self, words: Words) -> None:
         self._words = words
-        self._table = ""
-        self._total = self._done = self._flawed = 0
+        self._stage = self._part = ""
+        self._total = self._done = self._flawed = self._begun_with = 0
         self._started = self._told = 0.0
 
     def stage(self, text: str) -> None:
-        self._print(text)
+        self._stage = text
+        STAGE.log(stage=text)
 
     def begin(self, table: str, total: int, done: int = 0) -> None:
-        self._table, self._total, self._done, self._flawed = table, total, done, 0
+        self._part, self._total, self._done, self._flawed = table, total, done, 0
         self._started = self._told = time.monotonic()
         self._begun_with = done
 
@@ -157,30 +172,29 @@ class Lines:
         self._done += count
         if time.monotonic() - self._told >= LINE_SECONDS:
             self._told = time.monotonic()
-            self._print(self._line())
+            self._tell()
 
     def flawed(self, count: int) -> None:
         self._flawed = count
 
-    def end(self) -> None:
-        self._print(self._line())
+    def end(self) -> None: ...
 
     def close(self) -> None: ...
 
-    def _line(self) -> str:
-        seconds = max(time.monotonic() - self._started, 1e-6)
-        rate = (self._done - self._begun_with) / seconds
-        unit = self._words.unit
-        text = f"  {self._table}: {self._done:,} of {self._total:,} {unit}, {rate:,.0f} {unit}/s"
-        if rate and self._done < self._total:
-            text += f", {(self._total - self._done) / rate:,.0f} s left"
-        return text + (f", {self._words.flaws}: {self._flawed:,}" if self._flawed else "")
-
-    @staticmethod
-    def _print(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+    def _tell(self) -> None:
+        rate = (self._done - self._begun_with) / max(self._told - self._started, 1e-6)
+        PROGRESS.log(
+            stage=self._stage,
+            part=self._part,
+            done=self._done,
+            total=self._total,
+            unit=self._words.unit,
+            per_second=round(rate, 1),
+            seconds_left=round(max(self._total - self._done, 0) / rate) if rate else None,
+            set_aside=self._flawed,
+        )
 
 
 def watcher(words: Words = ROWS) -> Watcher:
-    """Bars when a person watches, lines when not."""
-    return Bars(words) if sys.stderr.isatty() else Lines(words)
+    """Bars when a person watches, the log when not."""
+    return Bars(words) if sys.stderr.isatty() else Logged(words)

@@ -14,6 +14,8 @@ from dbcore.errors import DbcoreError
 class Interrupted(DbcoreError):
     """A signal asked the work to stop; running the same command again goes on."""
 
+    names_records = False
+
 
 class Stop:
     """Whether a signal has asked the work to stop."""

@@ -5,15 +5,14 @@ The variables are described, with their defaults, in `.env.development` and `.en
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
-import re
 from pathlib import Path
 from typing import Any
 
 import environ
-from django.core.exceptions import ImproperlyConfigured
+
+from settings.archives import archive_keys
+from settings.logs import logging_config, proxies
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"  # what runs write: development databases, logs, reports
@@ -48,6 +47,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "dbcore.monitoring.lines.requests.request_id",  # first: what the others log has it, too
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -105,6 +105,13 @@ DATABASE_ROUTERS = ["dbcore.stores.router.ReplicaRouter"]
 
 # The store that services use: sqlite or postgresql (the database above), or dynamodb.
 DATABASE_PRIMARY = env.str("DATABASE_PRIMARY", default="sqlite")
+
+# --- Log ------------------------------------------------------------------------------------------
+LOG_FORMAT = env.str("LOG_FORMAT", default="text")  # json or text
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOGGING = logging_config(LOG_FORMAT, LOG_LEVEL)
+# Whose X-Request-ID is taken over: addresses and networks of proxies, "unix" through a socket.
+REQUEST_ID_PROXIES = proxies(env.list("REQUEST_ID_PROXIES", default=[]))
 
 # --- Cache of records -----------------------------------------------------------------------------
 APP_CACHE_ENABLED = env.bool("APP_CACHE_ENABLED", default=True)
@@ -164,29 +171,6 @@ LOCAL_DYNAMODB_PORT = env.int("LOCAL_DYNAMODB_PORT", default=0)  # 0: a free one
 
 
 # --- Archives of retention ------------------------------------------------------------------------
-def archive_keys(text: str) -> dict[str, bytes]:
-    """Keys by id, in order, from "id:base64,id2:base64"; the message never shows a key."""
-    keys: dict[str, bytes] = {}
-    for entry in filter(None, (each.strip() for each in text.split(","))):
-        key_id, _, encoded = entry.partition(":")
-        if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", key_id):
-            raise ImproperlyConfigured(
-                "ARCHIVE_ENCRYPTION_KEYS must be ID:KEY,ID:KEY; an id is 1 to 64 of a-z A-Z 0-9 "
-                f"_ . -, and that of number {len(keys) + 1} is not."
-            )
-        if key_id in keys:
-            raise ImproperlyConfigured(f"ARCHIVE_ENCRYPTION_KEYS has two keys called {key_id!r}.")
-        try:
-            keys[key_id] = base64.b64decode(encoded, validate=True)
-        except (binascii.Error, ValueError):
-            keys[key_id] = b""
-        if len(keys[key_id]) != 32:
-            raise ImproperlyConfigured(
-                f"ARCHIVE_ENCRYPTION_KEYS: key {key_id!r} is not 32 bytes in base64."
-            )
-    return keys
-
-
 # Keys by id: the first encrypts, all decrypt. With none, nothing is archived.
 ARCHIVE_ENCRYPTION_KEYS = archive_keys(env.str("ARCHIVE_ENCRYPTION_KEYS", default=""))
 ARCHIVE_DIR = BASE_DIR / (env.str("ARCHIVE_DIR", default="") or VAR_DIR / "archives")
@@ -285,6 +269,10 @@ DEFAULT_FROM_EMAIL = env.str("ALERT_EMAIL_FROM", default="daylight@localhost")
 
 # --- Errors to Sentry -----------------------------------------------------------------------------
 SENTRY_DSN = env.str("SENTRY_DSN", default="")
+SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", default="")
+SENTRY_RELEASE = env.str("SENTRY_RELEASE", default="")  # "": the commit, where there is a checkout
+# Share of requests that are traced, each with a span for every database call.
+SENTRY_TRACES_SAMPLE_RATE = env.float("SENTRY_TRACES_SAMPLE_RATE", default=0.0)
 # Who is told of holds, restores, erasures and exports: a callable that is given the event, or "".
 DBCORE_AUDIT = "daylight.services.audit.record_event"
 # The tables of an earlier database file, for `migrate_to_dynamo --source FILE`.

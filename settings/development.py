@@ -1,7 +1,7 @@
 """A developer's machine: SQLite, the local DynamoDB engine, pages that explain their errors."""
 
 from settings.base import *  # noqa: F403
-from settings.base import archive_keys, env
+from settings.base import SENTRY_ENVIRONMENT, archive_keys, env
 
 DEBUG = env.bool("DJANGO_DEBUG", default=True)
 SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="development-only-not-a-secret")
@@ -15,3 +15,4 @@ ARCHIVE_ENCRYPTION_KEYS = archive_keys(
         default="development:ZGV2ZWxvcG1lbnQgb25seSwgbm90IGEgc2VjcmV0ISE=",
     )
 )
+SENTRY_ENVIRONMENT = SENTRY_ENVIRONMENT or "development"

@@ -1,6 +1,5 @@
 """Production: AWS, HTTPS only. What must be set is refused here, at start, when it is not."""
 
-import sentry_sdk
 from django.core.exceptions import ImproperlyConfigured
 
 from settings.base import *  # noqa: F403
@@ -10,10 +9,12 @@ from settings.base import (
     ARCHIVE_ENCRYPTION_KEYS,
     DYNAMODB_ENDPOINT,
     EMAIL_BACKEND,
+    LOG_LEVEL,
     SECRET_KEY,
-    SENTRY_DSN,
+    SENTRY_ENVIRONMENT,
     env,
 )
+from settings.logs import logging_config
 
 if len(SECRET_KEY) < 32:
     raise ImproperlyConfigured("DJANGO_SECRET_KEY must be set, to at least 32 characters.")
@@ -38,5 +39,6 @@ SECURE_HSTS_PRELOAD = True
 SESSION_COOKIE_SECURE = True
 CSRF_COOKIE_SECURE = True
 
-if SENTRY_DSN:
-    sentry_sdk.init(dsn=SENTRY_DSN, send_default_pii=False)
+LOG_FORMAT = env.str("LOG_FORMAT", default="json")
+LOGGING = logging_config(LOG_FORMAT, LOG_LEVEL)
+SENTRY_ENVIRONMENT = SENTRY_ENVIRONMENT or "production"

@@ -1,6 +1,8 @@
 """Tests: nothing outside this machine, an engine that the tests start and name themselves."""
 
 from settings.base import *  # noqa: F403
+from settings.base import LOG_FORMAT
+from settings.logs import logging_config
 
 SECRET_KEY = "test-only-not-a-secret"
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
@@ -23,3 +25,7 @@ STORAGES = {
 ARCHIVE_ENCRYPTION_KEYS = {"test": b"for tests only, never a secret!!"}
 # On a busy machine anything may be slow, and what a command prints is compared.
 DB_SLOW_QUERY_LOG = False
+LOGGING = logging_config(LOG_FORMAT, "WARNING")
+# A test that tells Sentry brings a server of its own.
+SENTRY_DSN = ""
+SENTRY_ENVIRONMENT = "test"

@@ -6,7 +6,6 @@ not the one it started.
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import subprocess
@@ -25,18 +24,13 @@ from dbcore.local_engine.errors import (
     EngineNotReadyError,
     PortTakenError,
 )
+from dbcore.local_engine.logged import IN_MEMORY, PORT_TAKEN, STARTED, STOPPED
 from dbcore.local_engine.probe import answers, free_port, port_is_taken
 from dbcore.local_engine.process import STOP_TIMEOUT
-
-logger = logging.getLogger("dbcore.local_engine")
 
 READY_TIMEOUT = 30.0
 PORT_ATTEMPTS = 5
 LINES_OF_OUTPUT = 20
-IN_MEMORY_WARNING = (
-    "The local DynamoDB engine is moto's server: data lives in memory only and is lost when it "
-    "stops. Run `npm install` (`make setup` does it) to have dynoxide, which keeps it."
-)
 
 
 class LocalEngine:
@@ -118,9 +112,9 @@ class LocalEngine:
             return self.endpoint
         binary = self._binary = find_engine(self._kind, self._binary_override)
         if not binary.keeps_data:
-            logger.warning(IN_MEMORY_WARNING)
+            IN_MEMORY.log()
         self._start_on_a_port()
-        logger.info("Local engine (%s) started at %s", binary.kind, self.endpoint)
+        STARTED.log(kind=binary.kind, endpoint=self.endpoint)
         return self.endpoint
 
     def stop(self) -> None:
@@ -137,7 +131,7 @@ class LocalEngine:
             process.wait()
         if self._log is not None and self._log_path is None:
             self._log.unlink(missing_ok=True)
-        logger.info("Local engine (%s) stopped at %s", self.kind, self._url(self._port))
+        STOPPED.log(kind=self.kind, endpoint=self._url(self._port))
 
     def detach(self) -> None:
         """Lets the process run on after this object: somebody else will stop it."""
@@ -167,7 +161,7 @@ class LocalEngine:
                 # Between our look and the engine's start another program took the port.
                 if attempt == PORT_ATTEMPTS:
                     raise
-                logger.info("%s Trying another one.", error)
+                PORT_TAKEN.log(port=error.port)
 
     def _start_on(self, port: int) -> None:
         self._port = port

@@ -13,6 +13,8 @@ from dbcore.errors import DbcoreError
 class EngineError(DbcoreError):
     """The local DynamoDB engine cannot be used."""
 
+    names_records = False
+
 
 class EngineMissingError(EngineError):
     """No engine of the wanted kind is installed."""

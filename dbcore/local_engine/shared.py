@@ -9,7 +9,6 @@ killed leaves nothing behind but an engine that the next one finds, uses and sto
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import sys
 import threading
@@ -17,14 +16,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dbcore.local_engine.engine import IN_MEMORY_WARNING, READY_TIMEOUT, LocalEngine
+from dbcore.local_engine.engine import READY_TIMEOUT, LocalEngine
 from dbcore.local_engine.errors import EngineError, EngineInUseError
 from dbcore.local_engine.locks import FileLock
+from dbcore.local_engine.logged import (
+    FOUND,
+    GONE,
+    IN_MEMORY,
+    NOT_STOPPED,
+    REPLACED,
+    STOPPED,
+)
 from dbcore.local_engine.probe import answers, answers_within
 from dbcore.local_engine.process import STOP_TIMEOUT, end, runs
 from dbcore.local_engine.state import EngineFiles, EngineState
-
-logger = logging.getLogger("dbcore.local_engine")
 
 # Longer than waiting for a dumb engine, ending it and starting another: who waits for a decision
 # must not give up while it is being made.
@@ -171,7 +176,7 @@ class SharedEngine:
         if state is not None and runs(state.pid, state.arguments):
             return state
         if self.files.state.exists():
-            logger.info("The local engine noted in %s has ended.", self.files.state)
+            GONE.log()
             self.files.state.unlink()
         return None
 
@@ -180,19 +185,15 @@ class SharedEngine:
         state = self._running()
         if state is None or answers_within(state.endpoint, READY_TIMEOUT):
             return state
-        logger.warning(
-            "The local engine at %s (process %s) gives no answer; it is replaced.",
-            state.endpoint,
-            state.pid,
-        )
+        REPLACED.log(endpoint=state.endpoint, pid=state.pid)
         # Ended first: two engines would write one data file.
         self._stop_engine()
         return None
 
     def _join(self, state: EngineState) -> str:
         if state.kind == "moto":
-            logger.warning(IN_MEMORY_WARNING)
-        logger.info("Local engine (%s) found at %s", state.kind, state.endpoint)
+            IN_MEMORY.log()
+        FOUND.log(kind=state.kind, endpoint=state.endpoint)
         return state.endpoint
 
     def _nobody_uses_it(self) -> bool:
@@ -225,7 +226,7 @@ class SharedEngine:
                 "when it is killed. End it by hand before you go on."
             )
         if state is not None:
-            logger.info("Local engine (%s) stopped at %s", state.kind, state.endpoint)
+            STOPPED.log(kind=state.kind, endpoint=state.endpoint)
         self.files.state.unlink(missing_ok=True)
 
 
@@ -279,7 +280,7 @@ def release() -> None:
                 engine.release()
             except (EngineError, OSError) as error:
                 # At the end of a process there is nobody to catch it.
-                logger.warning("The local engine was not stopped: %s", error)
+                NOT_STOPPED.log(error=error)
 
 
 def _forget_in_child() -> None:

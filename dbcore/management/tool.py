@@ -5,9 +5,21 @@ from __future__ import annotations
 
 import sys
 from argparse import RawDescriptionHelpFormatter
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from dbcore import logs
+from dbcore.management.saying import Saying, is_logged
+
+
+class Ended(Protocol):
+    """A report of work that has ended."""
+
+    @property
+    def exit_code(self) -> int:
+        """0: all is well."""
 
 
 class ToolCommand(BaseCommand):
@@ -31,3 +43,37 @@ class ToolCommand(BaseCommand):
 
         parser.error = fail  # type: ignore[method-assign]
         return parser
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        logs.this_process_is(self._name())
+        if is_logged():
+            self.stderr = Saying(sys.stderr)
+        super().run_from_argv(argv)
+
+    def execute(self, *args: Any, **given: Any) -> str | None:
+        with logs.command(self._name(), quiet=bool(given.get("quiet"))):
+            try:
+                return self._execute(*args, **given)
+            except CommandError as error:
+                if isinstance(self.stderr, Saying):
+                    self.stderr.failure = error  # which Django writes there next
+                raise
+
+    def _execute(self, *args: Any, **given: Any) -> str | None:
+        if not settings.SENTRY_DSN:
+            return super().execute(*args, **given)
+        from dbcore.monitoring.sentry.commands import watched
+
+        with watched(self._name()):
+            return super().execute(*args, **given)
+
+    def end(self, report: Ended) -> NoReturn:
+        """Exit with the status of what was done; Sentry is told of a failure."""
+        if settings.SENTRY_DSN:
+            from dbcore.monitoring.sentry.commands import ended
+
+            ended(self._name(), report)
+        sys.exit(report.exit_code)
+
+    def _name(self) -> str:
+        return type(self).__module__.rpartition(".")[2]

@@ -12,6 +12,7 @@ from dbcore.migration.dead_letters import DeadLetterBox
 from dbcore.migration.flow import Flow
 from dbcore.migration.guard_check import GuardCheck
 from dbcore.migration.ledger import Ledger, Tally
+from dbcore.migration.logged import table_verified, verified
 from dbcore.migration.options import MigrationOptions
 from dbcore.migration.plan import Row, TablePlan
 from dbcore.migration.reads import Expected
@@ -50,6 +51,8 @@ class Checking:
         self.watch.stage("Repairing" if self.repair else "Verifying: every row against its item")
         for plan in plans:
             self._rows(plan)
+            if not self.repair:
+                table_verified(self._line(plan), self._checks[plan.source_table].rows)
         if self.repair:
             return
         if not self.options.allow_extra:
@@ -57,6 +60,7 @@ class Checking:
                 self._extra(layout, plans)
         self.report.findings = self.findings.listed
         self.report.verified = True
+        verified(self.report)
 
     def _extra(self, layout: ItemLayout, plans: list[TablePlan]) -> None:
         of_table = [plan for plan in self.source.plans if plan.layout is layout]

@@ -12,6 +12,7 @@ from dbcore.migration.copy import CopyOptions, TableCopy
 from dbcore.migration.dead_letters import DeadLetterBox
 from dbcore.migration.flow import Flow
 from dbcore.migration.ledger import Ledger, Tally
+from dbcore.migration.logged import TABLE_BEGUN, table_copied
 from dbcore.migration.options import MigrationOptions
 from dbcore.migration.plan import TablePlan
 from dbcore.migration.report import MAX_LISTED_LETTERS, Letter, Line, Report
@@ -62,8 +63,10 @@ class Copying:
             skipped=checkpoint.skipped,
             dead_lettered=checkpoint.dead_lettered,
         )
-        self.report.lines.append(Line(plan.source_table, plan.layout.table.name, tally))
-        self.watch.begin(plan.source_table, self.source.count(plan), tally.read)
+        line = Line(plan.source_table, plan.layout.table.name, tally)
+        self.report.lines.append(line)
+        self._begin(line, self.source.count(plan), resumed=resumed)
+        started = time.perf_counter()
         box = DeadLetterBox(
             plan,
             source=self.source.name,
@@ -87,6 +90,14 @@ class Copying:
         box.resolve_others()
         self._list_letters(box)
         self.watch.end()
+        table_copied(line, time.perf_counter() - started, self.report.dead_letters)
+
+    def _begin(self, line: Line, total: int, *, resumed: bool) -> None:
+        done = line.tally.read
+        TABLE_BEGUN.log(
+            table=line.table, source_table=line.source, total=total, done=done, resumed=resumed
+        )
+        self.watch.begin(line.source, total, done)
 
     def _progress(self, tally: Tally) -> Callable[[int], None]:
         def progress(rows: int) -> None:

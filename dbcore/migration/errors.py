@@ -8,6 +8,8 @@ from dbcore.errors import DbcoreError
 class MigrationError(DbcoreError):
     """The migration cannot go on; what was copied so far stays, and a new run resumes."""
 
+    names_records = False
+
 
 class SourceError(MigrationError):
     """The source cannot be read."""

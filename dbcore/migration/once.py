@@ -3,13 +3,15 @@ start at once."""
 
 from __future__ import annotations
 
-import logging
 import time
+from logging import INFO
 
 from dbcore import bookkeeping
 from dbcore.leases import Lease
+from dbcore.logs import Event
 from dbcore.migration import target
 from dbcore.migration.errors import MigrationError
+from dbcore.migration.logged import LOGGER
 from dbcore.migration.options import MigrationOptions
 from dbcore.migration.report import EXIT_COMPLETE, EXIT_DEAD_LETTERS, Report
 from dbcore.migration.run import LEASE_NAME, migrate
@@ -17,7 +19,10 @@ from dbcore.migration.sources import open_source
 from dbcore.models import Checkpoint, MigrationRun
 from dbcore.wire import get_wire
 
-logger = logging.getLogger(__name__)
+WAITING = Event(
+    LOGGER, (INFO,), "waiting for another migration", (),
+    "`MIGRATE_FROM_SQLITE`: another process is migrating",
+)  # fmt: skip
 PATIENCE = 3600.0  # seconds to wait for another process that is migrating
 _POLL = 1.0
 _DONE = (MigrationRun.Status.COMPLETED, MigrationRun.Status.COMPLETED_WITH_DEAD_LETTERS)
@@ -36,7 +41,7 @@ def migrate_once(database: str = "default") -> Report | None:
             return report
         if not report.lease_held or time.monotonic() >= until:
             raise MigrationError(f"MIGRATE_FROM_SQLITE: {report.error or 'DynamoDB differs'}")
-        logger.info("another process is migrating: waiting for it")
+        WAITING.log()
         _wait_for_other(until)
     return None
 

@@ -70,6 +70,7 @@ class Report:
     estimate: Estimate | None = None
     throttles: int = 0
     error: str = ""
+    failure: Exception | None = field(default=None, repr=False)  # `error`, for monitoring
     lease_held: bool = False  # another run is at work: that is the error
     notes: list[str] = field(default_factory=list)
 

@@ -13,6 +13,8 @@ from typing import TypeVar
 
 from django.db import connections
 
+from dbcore.logs import carrying
+
 T = TypeVar("T")
 
 
@@ -29,9 +31,8 @@ def as_answered(
     late."""
     answers: queue.SimpleQueue[tuple[str, T | BaseException]] = queue.SimpleQueue()
     for name, call in calls.items():
-        threading.Thread(
-            target=_answer, args=(name, call, answers), name=f"monitoring-{name}", daemon=True
-        ).start()
+        asked = (name, carrying(call), answers)
+        threading.Thread(target=_answer, args=asked, name=f"monitoring-{name}", daemon=True).start()
     until = time.monotonic() + seconds
     late = set(calls)
     while late:

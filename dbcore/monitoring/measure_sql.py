@@ -14,8 +14,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from dbcore.monitoring.measure_wire import failed_to_measure
 from dbcore.monitoring.metrics import current
-from dbcore.monitoring.shapes import statement
-from dbcore.monitoring.slow import Shape, log_slow
+from dbcore.monitoring.shapes import statement, text_of
+from dbcore.monitoring.slow import Shape, log_failed, log_slow
 from dbcore.monitoring.switch import is_off
 
 
@@ -50,9 +50,7 @@ def watch(connection: BaseDatabaseWrapper, **_: object) -> None:
 def _measure(sql: Any, seconds: float, error: str | None, context: dict[str, Any]) -> None:
     metrics = current()
     vendor = context["connection"].vendor
-    # psycopg's composed statements are made anew for each call.
-    text = sql if isinstance(sql, str) else sql.as_string(context["cursor"].cursor)
-    told = statement(text)
+    told = statement(text_of(sql, context))
     key = (vendor, told.text, told.table, error)
     series = metrics.series.get(key)
     if series is None:
@@ -62,3 +60,5 @@ def _measure(sql: Any, seconds: float, error: str | None, context: dict[str, Any
     series.add(seconds, rows if rows >= 0 else None, 0.0)  # -1: the database does not tell
     if seconds > series.slow:
         log_slow(series.shape, seconds, error)
+    if error is not None:
+        log_failed(series.shape, seconds, error)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import logging
+import sys
+from logging import WARNING
 from typing import Any
 
+from dbcore.logs import Event
 from dbcore.monitoring.labels import DYNAMODB, collection
 from dbcore.monitoring.metrics import Metrics, current
 from dbcore.monitoring.series import Series
-from dbcore.monitoring.slow import Shape, log_slow
+from dbcore.monitoring.slow import Shape, log_failed, log_slow
 from dbcore.monitoring.switch import is_off
 from dbcore.wire import Call
 
-logger = logging.getLogger(__name__)
-
+NOT_MEASURED = Event(
+    "dbcore.monitoring.measuring", (WARNING,), "calls are not measured", (),
+    "measuring has failed, for the first time in a process",
+)  # fmt: skip
 _PARTS = ("LocalSecondaryIndexes", "GlobalSecondaryIndexes")
 _said = False  # that measuring fails
 
@@ -37,6 +41,8 @@ def measure_call(call: Call) -> None:
             series.tried_again(call.retries, call.throttles)
         if seconds > series.slow:
             log_slow(series.shape, seconds, call.error)
+        if call.error is not None:
+            log_failed(series.shape, seconds, call.error)
     except Exception:
         failed_to_measure()
 
@@ -47,7 +53,7 @@ def failed_to_measure() -> None:
     current().failure("measuring")
     if not _said:
         _said = True
-        logger.warning("calls are not measured", exc_info=True)
+        NOT_MEASURED.log(traceback=sys.exc_info()[1])
 
 
 def _new_series(metrics: Metrics, key: tuple[str, str, str, str | None]) -> Series:

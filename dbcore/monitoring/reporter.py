@@ -10,23 +10,30 @@ from __future__ import annotations
 import atexit
 import collections
 import datetime as dt
-import logging
 import os
 import threading
 from collections.abc import Callable
+from logging import ERROR, WARNING
 
 from django.conf import settings
 from django.db import connections
 from django.utils import timezone
 
+from dbcore.logs import Event
 from dbcore.monitoring import cloudwatch
 from dbcore.monitoring.metrics import current, on_new_series
 from dbcore.monitoring.pools import GAUGES
 from dbcore.monitoring.records import PoolPeak, RecordWriter, Window
 from dbcore.monitoring.switch import unmeasured
 
-logger = logging.getLogger(__name__)
-
+NOT_WRITTEN = Event(
+    "dbcore.monitoring.reporter", (WARNING,), "measurements cannot be written", ("part", "error"),
+    "once until it works again; `part`: records (`performance_metrics`) or cloudwatch",
+)  # fmt: skip
+LOST = Event(
+    "dbcore.monitoring.reporter", (ERROR,), "measurements are lost", (),
+    "what was measured in one window could not be put together",
+)  # fmt: skip
 LOOK_SECONDS = 5.0  # between looks at the pools
 KEPT_WINDOWS = 15  # that could not be written yet
 EXIT_SECONDS = 2.0  # for the last window, when the process ends
@@ -60,7 +67,7 @@ class Outbox:
             except Exception as error:
                 current().failure(self._part)
                 if self._well:  # once, until it works again
-                    logger.warning("%s cannot be written: %s", self._part, error)
+                    NOT_WRITTEN.log(part=self._part, error=error)
                 self._well = False
                 return
             self._waiting.popleft()
@@ -117,9 +124,9 @@ class Reporter:
             try:
                 self.look()
                 self.report(timezone.now())
-            except Exception:
+            except Exception as error:
                 current().failure("records")
-                logger.exception("measurements of this window are lost")
+                LOST.log(traceback=error)
             finally:
                 connections.close_all()  # this thread's
             if ended:

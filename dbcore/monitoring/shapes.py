@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from dbcore.monitoring.labels import OTHER, SQL_OPERATIONS, sql_names, sql_tables
 
@@ -50,6 +52,12 @@ class Statement:
         self.table = table
         self.operation = operation
         self.text = text
+
+
+def text_of(sql: Any, context: Mapping[str, Any]) -> str:
+    """The text of what an execute_wrapper is given: psycopg's composed statements are made anew for
+    each call."""
+    return sql if isinstance(sql, str) else str(sql.as_string(context["cursor"].cursor))
 
 
 @functools.lru_cache(maxsize=_KEPT_STATEMENTS)

@@ -1,19 +1,37 @@
-"""The shapes of queries by their share of time, and a line in the log for each slow one.
+"""The shapes of queries by their share of time, and a line in the log for each slow or failed one.
 
 A shape has no value and no key in it, and their number is bounded.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
 from dataclasses import dataclass
+from logging import WARNING
 
 from django.conf import settings
 
-logger = logging.getLogger(__name__)
+from dbcore.logs import Event
+from dbcore.monitoring.labels import REFUSALS, error_type
 
 MAX_SHAPES = 200
+_FIELDS = ("system", "table", "operation", "index", "query", "duration", "error")
+SLOW = Event(
+    "dbcore.monitoring.slow", (WARNING,), "slow query", _FIELDS,
+    "a call to DynamoDB or a SQL statement took longer than `DB_LATENCY_THRESHOLD`",
+)  # fmt: skip
+FAILED = Event(
+    "dbcore.monitoring.failed", (WARNING,), "query failed", _FIELDS,
+    "a call to DynamoDB, its retries included, or a SQL statement failed. Whoever made it decides "
+    "what that means, hence a warning; a condition that does not hold and a value that is taken "
+    "are answers",
+)  # fmt: skip
+# Calls about tables, whose callers ask to find out, and report.
+_OF_TABLES = frozenset({
+    "CreateTable", "DeleteTable", "DescribeContinuousBackups", "DescribeLimits", "DescribeTable",
+    "DescribeTimeToLive", "ListTables", "ListTagsOfResource", "TagResource",
+    "UpdateContinuousBackups", "UpdateTable", "UpdateTimeToLive",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +127,19 @@ class Shapes:
 
 def log_slow(shape: Shape, seconds: float, error: str | None) -> None:
     """A line in the log for a query that took longer than DB_LATENCY_THRESHOLD milliseconds."""
-    if not settings.DB_SLOW_QUERY_LOG:
-        return
-    facts = {
-        "db_system_name": shape.system,
-        "db_collection_name": shape.table,
-        "db_operation_name": shape.operation,
-        "db_index": shape.index,
-        "error_type": error or "",
-        "duration_ms": round(seconds * 1000, 1),
-    }
-    ended = f", {error}" if error else ""
-    logger.warning(
-        "slow query: %.0f ms%s, %s: %s", seconds * 1000, ended, shape.table, shape, extra=facts
-    )
+    if settings.DB_SLOW_QUERY_LOG:
+        _log(SLOW, shape, seconds, error)
+
+
+def log_failed(shape: Shape, seconds: float, error: str) -> None:
+    """A line in the log for a query that failed. A database that is well and says no has not, nor
+    has a look whether a table is there."""
+    if error not in REFUSALS and shape.operation not in _OF_TABLES:
+        _log(FAILED, shape, seconds, error)
+
+
+def _log(event: Event, shape: Shape, seconds: float, error: str | None) -> None:
+    event.log(
+        system=shape.system, table=shape.table, operation=shape.operation, index=shape.index,
+        query=shape.text, duration=seconds, error=error_type(error),
+    )  # fmt: skip

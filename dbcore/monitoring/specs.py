@@ -80,7 +80,7 @@ CACHE_READS = Spec(
 FAILURES = Spec(
     "counter", "dbcore_monitoring_failures", ("part",),
     "What monitoring itself could not do: measuring, records (performance_metrics), cloudwatch, "
-    "dropped (windows given up for want of room)",
+    "dropped (windows given up for want of room), sentry (events that it did not take)",
 )  # fmt: skip
 SPECS = (
     DURATION, ROWS, CAPACITY, RETRIES, THROTTLES, CONNECTIONS, CONNECTION_MAX, PENDING, CACHE_READS,

@@ -9,7 +9,6 @@ written down: running the same command again does so, since each of them may be 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,8 +19,7 @@ from django.utils.module_loading import import_string
 
 from dbcore.models import new_run_id
 from dbcore.retention.errors import RetentionError
-
-logger = logging.getLogger("dbcore.retention")
+from dbcore.retention.logged import AUDIT_ENDLESS
 
 BEGUN, ENDED = "begun", "ended"
 UNKNOWN, SUCCESS, PARTIAL, FAILURE = "unknown", "success", "partial", "failure"
@@ -88,8 +86,8 @@ def _tell_failure(act: Act, details: Mapping[str, Any]) -> None:
     """Write down that an act failed; its own error comes before the audit trail's."""
     try:
         _tell(act, ENDED, FAILURE, details)
-    except Exception:
-        logger.exception("the audit trail has no end of act %s, which failed", act.id)
+    except Exception as error:
+        AUDIT_ENDLESS.log(act=act.id, error=error, traceback=error)
 
 
 def _tell(act: Act, phase: str, outcome: str, details: Mapping[str, Any]) -> None:

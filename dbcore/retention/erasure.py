@@ -28,6 +28,7 @@ from dbcore.retention.holds import HoldIndex, active_holds, check_signed, descri
 from dbcore.retention.in_use import keepers_in_use
 from dbcore.retention.keepers.gate import hold_gate
 from dbcore.retention.keepers.interface import Keeper, Removal
+from dbcore.retention.logged import ERASURE_BEGUN, ERASURE_ENDED, erased, told
 from dbcore.retention.records import check_user, layouts, owner_of
 from dbcore.retention.rules import Rule, users_layout
 from dbcore.retention.searching import archives_of
@@ -66,12 +67,16 @@ def erase_user(
     check_user(user)
     check_signed(who, why)
     erasing = _Erasing(user, now or timezone.now())
-    with ExitStack() as entered:
-        if not dry_run:
-            erasing.take_leases(entered)
+    if dry_run:
         erasing.look()
-        if not dry_run:
+        return erasing.report
+    with told("erase_user", ERASURE_BEGUN, ERASURE_ENDED) as ending, ExitStack() as entered:
+        erasing.take_leases(entered)
+        try:
+            erasing.look()
             erasing.run(who, why, PAUSES if pauses is None else pauses)
+        finally:
+            ending |= erased(erasing.report)
     return erasing.report
 
 

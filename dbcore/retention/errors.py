@@ -13,9 +13,13 @@ class NotProven(RetentionError):
     """An archive does not hold, on being read back, what was put into it. Nothing of it may be
     deleted."""
 
+    names_records = False
+
 
 class NotThawed(RetentionError):
     """An archive is in a class of storage that cannot be read at once; thawing was asked for."""
+
+    names_records = False
 
 
 class HeldByLaw(RetentionError):

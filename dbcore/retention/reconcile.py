@@ -18,6 +18,7 @@ from dbcore.progress import Silence, Watcher
 from dbcore.retention.archives import Manifest, Shelf
 from dbcore.retention.archives.listing import Listed
 from dbcore.retention.errors import NotProven, RetentionError
+from dbcore.retention.logged import RECONCILIATION_BEGUN, RECONCILIATION_ENDED
 from dbcore.retention.records import layout_named
 from dbcore.retention.shelf_work import (
     Finding,
@@ -52,6 +53,9 @@ def reconcile(
 
 
 class _Reconciliation(ShelfWork):
+    command = "reconcile_archives"
+    begun, ended = RECONCILIATION_BEGUN, RECONCILIATION_ENDED
+
     def __init__(self, shelf: Shelf, watch: Watcher, report: ReconcileReport) -> None:
         super().__init__(shelf, watch)
         self._report = report
@@ -71,6 +75,15 @@ class _Reconciliation(ShelfWork):
             else:
                 what = f"{name}: the object is missing, and so is its manifest"
                 self._report.problems.append(Finding(name, what))
+
+    def asked(self) -> dict[str, Any]:
+        return {"deep": self._report.deep}
+
+    def counted(self) -> dict[str, int]:
+        report = self._report
+        return {
+            "mended": len(report.mended), "proven": report.proven, "frozen": report.frozen
+        }  # fmt: skip
 
     def _one(self, found: Listed, row: Archive | None) -> None:
         if found.foreign:

@@ -75,6 +75,8 @@ class SweepReport:
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
     error: str = ""
+    # The first of the errors, for monitoring.
+    failure: Exception | None = field(default=None, repr=False)
 
     def line(self, table: str) -> TableLine:
         """A table's line."""

@@ -26,6 +26,7 @@ from dbcore.retention.audit import FAILURE, PARTIAL, SUCCESS, Act, audited
 from dbcore.retention.erased import erased_among, pseudonym_of, redacted, stays_redacted
 from dbcore.retention.errors import NotProven, NotThawed, RetentionError
 from dbcore.retention.keepers.choice import keeper_named, primary_keeper
+from dbcore.retention.logged import RESTORE_BEGUN, RESTORE_ENDED, restored, told
 from dbcore.retention.plain_files import write_lines
 from dbcore.retention.records import key_text, layout_named, owner_of
 from dbcore.retention.restore_report import EXIT_DONE, EXIT_LEFT, RestoreReport, Unread
@@ -94,13 +95,27 @@ class _Restore:
 
     def run(self) -> RestoreReport:
         """All of it."""
+        asked = {
+            "resource": self._selection.resource,
+            "into": "files" if self._options.folder else self._keeper.name,
+            "dry_run": self._options.dry_run,
+            "overwrite": self._options.overwrite,
+        }
+        with told("restore_archive", RESTORE_BEGUN, RESTORE_ENDED, **asked) as ending:
+            try:
+                self._run()
+            finally:
+                ending |= restored(self._report)
+        return self._report
+
+    def _run(self) -> None:
         grace_until(self._now)  # refused before anything is done
         found = [row.pk for row in self._selection.rows()]
         if not found:
             raise RetentionError(f"{self._selection.described()}: no archive may hold any")
         if self._options.dry_run:
             self._restore(found)
-            return self._report
+            return
         with ExitStack() as entered:
             if self._options.folder is None:
                 lease = entered.enter_context(self._keeper.lease(LEASE, new_run_id()))
@@ -110,7 +125,6 @@ class _Restore:
                 self._restore(found)
                 ending.outcome = _OUTCOMES.get(self._report.exit_code, FAILURE)
                 ending.details = {"counts": self._report.counts()}
-        return self._report
 
     def _act(self) -> Act:
         options, selection = self._options, self._selection

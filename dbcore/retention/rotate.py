@@ -13,6 +13,7 @@ from dbcore.progress import Silence, Watcher
 from dbcore.retention.archives import Shelf
 from dbcore.retention.archives.listing import Listed
 from dbcore.retention.errors import NotProven
+from dbcore.retention.logged import ROTATION_BEGUN, ROTATION_ENDED
 from dbcore.retention.shelf_work import (
     Finding,
     ShelfReport,
@@ -42,6 +43,9 @@ def rotate(shelf: Shelf, *, dry_run: bool = False, watch: Watcher | None = None)
 
 
 class _Rotation(ShelfWork):
+    command = "rotate_archive_keys"
+    begun, ended = ROTATION_BEGUN, ROTATION_ENDED
+
     def __init__(self, shelf: Shelf, watch: Watcher, report: RotationReport) -> None:
         super().__init__(shelf, watch)
         self._report = report
@@ -65,6 +69,14 @@ class _Rotation(ShelfWork):
                 each for each in self.shelf.keys.ids
                 if each != report.first_key and not report.uses.get(each)
             ]  # fmt: skip
+
+    def counted(self) -> dict[str, int]:
+        report = self._report
+        return {
+            "rewrapped": len(report.rewrapped),
+            "already": report.already,
+            "removable": len(report.removable),
+        }
 
     def _one(self, found: Listed) -> None:
         row = archive_row(found.object_name)

@@ -4,22 +4,26 @@ alone, and may be stopped between any two archives.
 
 from __future__ import annotations
 
+import abc
 import contextlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from logging import WARNING
+from typing import Any, ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from django.db.utils import DatabaseError
 
 from dbcore import bookkeeping
 from dbcore.errors import DbcoreError
+from dbcore.logs import Event
 from dbcore.models import Archive, new_run_id
 from dbcore.progress import Watcher
 from dbcore.retention.archives import Manifest, Shelf
 from dbcore.retention.archives.listing import Listed
 from dbcore.retention.errors import NotProven
 from dbcore.retention.in_use import keepers_in_use
+from dbcore.retention.logged import NO_FAULT, told, worked
 from dbcore.stopping import Stop
 
 LEASE = "retention"
@@ -54,8 +58,12 @@ class ShelfReport:
         return {**asdict(self), "exit_code": self.exit_code}
 
 
-class ShelfWork:
+class ShelfWork(abc.ABC):
     """Work on every archive of a shelf."""
+
+    command: ClassVar[str]
+    begun: ClassVar[Event]
+    ended: ClassVar[Event]
 
     def __init__(self, shelf: Shelf, watch: Watcher) -> None:
         self.shelf = shelf
@@ -66,6 +74,15 @@ class ShelfWork:
     def run(self, report: ShelfReport) -> None:
         """Do the work while no sweep, restore or erasure runs, of any store; what fails is told in
         the report."""
+        asked = {"dry_run": report.dry_run, **self.asked()}
+        with told(self.command, self.begun, self.ended, **asked) as ending:
+            error = self._run(report)
+            ending |= {**worked(report, **self.counted()), "error": error}
+            if isinstance(error, NO_FAULT):
+                ending["level"] = WARNING
+
+    def _run(self, report: ShelfReport) -> BaseException | None:
+        """Do it; the error that ended it, which is in the report."""
         try:
             with self._stop.on_signal(), contextlib.ExitStack() as entered:
                 bookkeeping.make_ready()
@@ -74,18 +91,30 @@ class ShelfWork:
                     lease = entered.enter_context(keeper.lease(LEASE, new_run_id()))
                     self._leases.append(lease)
                 self.work()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             report.error = "a second signal ended the run at once; run the same command to go on"
+            return error
         except (DbcoreError, BotoCoreError, ClientError, OSError) as error:
             report.error = str(error)
+            return error
         except DatabaseError as error:
             report.error = f"Django's database: {error}"
+            return error
         finally:
             self.watch.close()
+        return None
 
+    @abc.abstractmethod
     def work(self) -> None:
         """What is to be done with every archive."""
-        raise NotImplementedError
+
+    @abc.abstractmethod
+    def counted(self) -> dict[str, int]:
+        """The report's own figures, as fields of `ended`."""
+
+    def asked(self) -> dict[str, Any]:
+        """What is asked for beside a dry run, as fields of `begun`."""
+        return {}
 
     def tick(self) -> None:
         """Keep the leases, and stop where that was asked for."""

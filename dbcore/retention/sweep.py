@@ -9,8 +9,6 @@ from __future__ import annotations
 import getpass
 import math
 import os
-import platform
-import time
 from contextlib import suppress
 from typing import Any
 
@@ -19,13 +17,13 @@ from django.conf import settings
 from django.db.utils import DatabaseError
 from django.utils import timezone
 
-from dbcore import bookkeeping
+from dbcore import bookkeeping, logs
 from dbcore.errors import DbcoreError
 from dbcore.items import layout_of
 from dbcore.leases import LeaseLost
-from dbcore.models import Archive, Sweep, new_run_id
+from dbcore.models import Archive, Sweep
 from dbcore.progress import Silence, Watcher
-from dbcore.retention import policy
+from dbcore.retention import logged, policy
 from dbcore.retention.archives import get_shelf
 from dbcore.retention.archiving import Archiving
 from dbcore.retention.errors import NotProven, RetentionError
@@ -35,8 +33,9 @@ from dbcore.retention.options import SweepOptions
 from dbcore.retention.report import SweepReport
 from dbcore.retention.rules import Rule
 from dbcore.retention.table_sweep import TableSweep
+from dbcore.runs import Run
 from dbcore.schema import storage_models
-from dbcore.stopping import Interrupted, Stop
+from dbcore.stopping import Interrupted
 from dbcore.tables import NoRetention
 
 LEASE = "retention"
@@ -47,51 +46,24 @@ def enforce_retention(options: SweepOptions, watch: Watcher | None = None) -> Sw
     return RetentionSweep(options, watch or Silence()).run()
 
 
-class RetentionSweep:
+class RetentionSweep(Run[SweepReport, Sweep]):
     """One run of `enforce_retention`."""
 
+    command = "enforce_retention"
+    begun, ended = logged.SWEEP_BEGUN, logged.SWEEP_ENDED
+    record_model = Sweep
+
     def __init__(self, options: SweepOptions, watch: Watcher) -> None:
-        self.options = options
-        self.watch = watch
-        self._stop = Stop()
-        self._lease: Any = None
-        self._row: Sweep | None = None
-        self._holds = HoldIndex([])
-        self.report = SweepReport(
-            sweep=new_run_id(), store="", target="", as_of=options.as_of, dry_run=options.dry_run
+        run_id = logs.new_run_id()
+        report = SweepReport(
+            sweep=run_id, store="", target="", as_of=options.as_of, dry_run=options.dry_run
         )
+        super().__init__(run_id, report, watch)
+        self.options = options
+        self._holds = HoldIndex([])
 
-    def run(self) -> SweepReport:
-        """Do all of it; a failure is in the report."""
-        started = time.perf_counter()
-        try:
-            with self._stop.on_signal():
-                self._run()
-            self.report.settle()
-        except (Interrupted, KeyboardInterrupt) as error:
-            self.report.status = "interrupted"
-            self.report.error = str(error) or "a second signal ended the sweep at once"
-        except (DbcoreError, BotoCoreError, ClientError, DatabaseError, OSError) as error:
-            self.report.status = "failed"
-            self.report.error = self._words(error)
-        except Exception as error:
-            self.report.status = "failed"
-            self.report.error = f"{type(error).__name__}: {error}"
-            raise
-        finally:
-            self.watch.close()
-            self.report.seconds = time.perf_counter() - started
-            self._end_row()
-        return self.report
-
-    def _words(self, error: Exception) -> str:
-        if isinstance(error, (BotoCoreError, ClientError)):
-            return f"AWS ({self.report.target}): {error}"
-        if isinstance(error, DatabaseError):
-            return f"Django's database: {error}"
-        return str(error)
-
-    def _run(self) -> None:
+    def work(self) -> None:
+        """Finish what an earlier sweep had begun, then sweep each table."""
         options = self.options
         if options.as_of > timezone.now():
             raise RetentionError(f"--as-of {options.as_of:%Y-%m-%d %H:%M} is in the future")
@@ -109,10 +81,14 @@ class RetentionSweep:
             return
         if any(rule.archives for rule in rules):
             get_shelf().check()
-        with self.keeper.lease(LEASE, self.report.sweep) as self._lease:
-            self._begin_row()
+        with self.keeper.lease(LEASE, self.report.sweep) as self.lease:
+            self.begin_record(
+                store=self.report.store,
+                as_of=options.as_of,
+                options=options.described(),
+            )
             sync_holds(self.keeper, timezone.now())
-            archiving = Archiving(self.keeper, get_shelf(), self.report.sweep, self._tick)
+            archiving = Archiving(self.keeper, get_shelf(), self.report.sweep, self.tick)
             self._finish_earlier(archiving, rules)
             self._sweep(rules, archiving)
 
@@ -128,7 +104,7 @@ class RetentionSweep:
             try:
                 get_shelf().check()
             except (DbcoreError, BotoCoreError, ClientError, OSError) as error:
-                self.report.notes.append(f"a sweep would fail: {self._words(error)}")
+                self.report.notes.append(f"a sweep would fail: {self.words(error)}")
         self._sweep(rules, None)
 
     def _sweep(self, rules: list[Rule], archiving: Archiving | None) -> None:
@@ -136,9 +112,9 @@ class RetentionSweep:
         limit = self.options.max_records
         budget = math.inf if limit is None else limit
         for rule in rules:
-            self._tick()
+            self.tick()
             table = TableSweep(
-                rule, self.keeper, archiving, self._holds, self.options, self.watch, self._tick
+                rule, self.keeper, archiving, self._holds, self.options, self.watch, self.tick
             )
             self.report.lines.append(table.line)
             try:
@@ -146,7 +122,11 @@ class RetentionSweep:
             except (LeaseLost, Interrupted, BotoCoreError):
                 raise  # of no use to go on with the next table
             except (DbcoreError, ClientError, DatabaseError, OSError) as error:
-                table.line.error = self._words(error)
+                table.line.error = self.words(error)
+                self.report.failure = self.report.failure or error
+                logged.table_swept(table.line, error)
+            else:
+                logged.table_swept(table.line)
             budget -= table.line.deleted + table.line.would
 
     def _finish_earlier(self, archiving: Archiving, rules: list[Rule]) -> None:
@@ -159,12 +139,13 @@ class RetentionSweep:
             rule = by_table.get(row.table)
             if rule is None:
                 continue  # not asked for, or the table has no policy any more: nothing is deleted
-            self._tick()
+            self.tick()
             if row.state == Archive.State.WRITING and not archiving.adopt_or_discard(row):
                 self.report.discarded.append(row.id)
+                logged.DISCARDED.log(table=row.table, archive=row.id)
             elif row.state == Archive.State.REMOVED:
                 archiving.settle(row)
-                self.report.resumed.append(row.id)
+                self._resumed(row)
             else:
                 self._resume(archiving, row, rule)
 
@@ -175,41 +156,26 @@ class RetentionSweep:
             # Proven once, and damaged since: what is left of its records is archived anew.
             self.report.notes.append(f"archive {row.id} can no longer be proven: {error}")
             self.report.damaged.append(row.id)
+            logged.NOT_PROVEN.log(table=row.table, archive=row.id, count=row.count, error=error)
         else:
-            self.report.resumed.append(row.id)
+            self._resumed(row)
 
-    def _tick(self) -> None:
-        self._stop.check()
-        if self._lease is not None:
-            self._lease.keep()
+    def _resumed(self, row: Archive) -> None:
+        self.report.resumed.append(row.id)
+        logged.RESUMED.log(table=row.table, archive=row.id, count=row.count)
 
-    def _begin_row(self) -> None:
-        # Whoever holds the lease is alone: what still counts as running was killed.
-        Sweep.objects.filter(target=self.report.target, status=Sweep.Status.RUNNING).update(
-            status=Sweep.Status.INTERRUPTED, error="killed", finished_at=timezone.now()
-        )
-        self._row = Sweep.objects.create(
-            id=self.report.sweep,
-            store=self.report.store,
-            target=self.report.target,
-            as_of=self.options.as_of,
-            host=platform.node(),
-            pid=os.getpid(),
-            options=self.options.described(),
-        )
+    def asked(self) -> dict[str, Any]:
+        return {"dry_run": self.report.dry_run, "as_of": self.report.as_of.isoformat()}
 
-    def _end_row(self) -> None:
-        if self._row is None:
-            return
-        row, report = self._row, self.report
-        row.status, row.error, row.finished_at = report.status, report.error, timezone.now()
-        row.archived, row.deleted = report.total("archived"), report.total("deleted")
-        row.held, row.report = report.total("held"), report.as_json()
-        try:
-            row.save()
-        except DatabaseError as error:
-            # The report is what the sweep is for: it must come out.
-            report.notes.append(f"the record of this sweep could not be saved: {error}")
+    def counted(self) -> dict[str, Any]:
+        report = self.report
+        counts = {name: report.total(name) for name in logged.SWEPT}
+        return {**counts, "store": report.store, "damaged": len(report.damaged)}
+
+    def fill(self, record: Sweep) -> None:
+        record.archived = self.report.total("archived")
+        record.deleted = self.report.total("deleted")
+        record.held = self.report.total("held")
 
 
 def process_user() -> str:

@@ -12,7 +12,7 @@ from django.conf import settings
 
 from dbcore.attributes import Item, item_bytes
 from dbcore.progress import Watcher
-from dbcore.retention import marks, policy
+from dbcore.retention import logged, marks, policy
 from dbcore.retention.archiving import COUNTS, Archiving
 from dbcore.retention.errors import NotProven, RetentionError
 from dbcore.retention.holds import HoldIndex
@@ -29,6 +29,8 @@ ARCHIVE_BYTES = 16_000_000  # of items in one archive, about: both are in memory
 
 class SweepTooLarge(RetentionError):
     """The sweep would delete more of a table than the settings allow without asking."""
+
+    names_records = False
 
 
 class TableSweep:
@@ -174,11 +176,13 @@ class TableSweep:
             return
         try:
             row = archiving.archive(self.rule, items)
-        except NotProven:
+        except NotProven as error:
             self.line.unproven += len(items)
+            logged.NOT_PROVEN.log(table=self.line.table, count=len(items), error=error)
             raise
         self.line.archived += len(items)
         self.line.archives.append(row.id)
+        logged.PROVEN.log(table=self.line.table, archive=row.id, count=len(items))
         removals = archiving.remove(self.rule, items)
         self._count(items, removals)
         archiving.finish(row, removals)

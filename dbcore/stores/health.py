@@ -6,6 +6,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from logging import INFO, WARNING
+
+from dbcore.logs import Event
+
+REPLICA_LEFT = Event(
+    "dbcore.stores.replicas", (WARNING,), "replica left alone", ("replica", "error"),
+    "a replica (region, or alias in DATABASES) did not answer; reads go elsewhere for a while",
+)  # fmt: skip
+REPLICA_BACK = Event(
+    "dbcore.stores.replicas", (INFO,), "replica answers again", ("replica",), "reads go to it again"
+)
+CACHE_DOWN = Event(
+    "dbcore.stores.cache", (WARNING,), "the cache is down", ("error",),
+    "the cache of records did not answer and is done without",
+)  # fmt: skip
+CACHE_BACK = Event(
+    "dbcore.stores.cache", (INFO,), "the cache is back", (), "the cache of records answers again"
+)
 
 
 class Health:

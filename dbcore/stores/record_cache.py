@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import logging
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -22,10 +21,8 @@ from django.core.cache import BaseCache, caches
 
 from dbcore.attributes import Item
 from dbcore.items import ItemLayout
-from dbcore.stores.health import Health
+from dbcore.stores.health import CACHE_BACK, CACHE_DOWN, Health
 from dbcore.stores.interface import Key
-
-logger = logging.getLogger("dbcore.stores.cache")
 
 VERSION = 1  # of what an entry looks like
 REST = 5.0  # seconds that a cache which is down is left alone
@@ -186,10 +183,10 @@ class RecordCache:
             answer = call(caches[self.alias])
         except Exception as error:  # each cache's client has errors of its own
             if self._health.failed():
-                logger.warning("the cache is down and is done without: %s", error)
+                CACHE_DOWN.log(error=error)
             return otherwise
         if self._health.answered():
-            logger.info("the cache is back")
+            CACHE_BACK.log()
         return answer
 
 

@@ -4,7 +4,6 @@ writes, what must be consistent, and Django's own reads never do.
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -12,10 +11,8 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, Error, connections, models, router
 
-from dbcore.stores.health import Health
+from dbcore.stores.health import REPLICA_BACK, REPLICA_LEFT, Health
 from dbcore.stores.interface import Record
-
-logger = logging.getLogger("dbcore.stores.replicas")
 
 REST = 10.0  # seconds that a replica is left alone after a failure
 MAY_LAG = "may_lag"  # the router hint of such a read
@@ -68,10 +65,10 @@ def read_lagging(
             answer = read(model._base_manager.using(alias))
         except Error as error:
             if _health_of(alias).failed():
-                logger.warning("%s is left alone: %s", alias, error)
+                REPLICA_LEFT.log(replica=alias, error=error)
             connections[alias].close()
         else:
             if _health_of(alias).answered():
-                logger.info("%s answers again", alias)
+                REPLICA_BACK.log(replica=alias)
             return answer
     return read(model._base_manager.using(DEFAULT_DB_ALIAS))

@@ -18,6 +18,8 @@ Log = Callable[[str], None]
 class WaitEnded(DbcoreError):
     """A wait came to its time limit, or the run was interrupted."""
 
+    names_records = False
+
 
 class Patience:
     """Growing pauses, which together may not last longer than `limit` seconds."""

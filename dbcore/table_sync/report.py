@@ -72,6 +72,8 @@ class SyncReport:
 class TableSyncError(DbcoreError):
     """Tables could not be brought to an end; `report` says which, why, and what was done."""
 
+    names_records = False
+
     def __init__(self, report: SyncReport) -> None:
         super().__init__("; ".join(report.errors))
         self.report = report

@@ -6,14 +6,16 @@ tables, and every call here may be made twice.
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from logging import DEBUG, ERROR, INFO, WARNING
 
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
+from dbcore import logs
 from dbcore.errors import ConfigurationError, DbcoreError
 from dbcore.schema import WantedTable, wanted_tables
 from dbcore.table_sync.observe import UNKNOWN_OPERATION, Caller, Observer, error_code
@@ -21,8 +23,6 @@ from dbcore.table_sync.patience import Log, Patience
 from dbcore.table_sync.plan import Action, Description, plan_for, unsettled
 from dbcore.table_sync.report import SyncReport, TableReport, TableSyncError
 from dbcore.wire import get_wire
-
-logger = logging.getLogger("dbcore.table_sync")
 
 WIDTH = 10  # tables at a time; AWS creates 50 (in the large regions 500) at once, in ~10 s each
 TIMEOUT = 1800.0  # seconds; a new index of a large table is filled in minutes to hours
@@ -35,6 +35,24 @@ BUSY = frozenset(
         "ContinuousBackupsUnavailableException",
     }
 )
+CHANGED = logs.Event(
+    "dbcore.table_sync", (INFO,), "table changed", ("tables", "change"),
+    "`sync_tables` has made a table or an index, or set one of its settings", told=True,
+)  # fmt: skip
+FAILED = logs.Event(
+    "dbcore.table_sync", (ERROR,), "table not mended", ("tables", "error"),
+    "a table could not be brought to what the models declare", told=True,
+)  # fmt: skip
+WAITS = logs.Event(
+    "dbcore.table_sync", (INFO,), "waiting for a table", ("tables",),
+    "DynamoDB takes its time to make or change a table", told=True,
+)  # fmt: skip
+ENDED = logs.Event(
+    "dbcore.table_sync", (DEBUG, INFO, WARNING), "tables compared",
+    ("count", "changed", "differences", "duration", "dry_run"),
+    "all are as wanted (debug), or are so now (info), or differ and cannot be mended (warning)",
+    told=True,
+)  # fmt: skip
 # What dynoxide says to an UpdateTable that changes the encryption alone.
 NO_SUCH_UPDATE = "At least one of ProvisionedThroughput"
 
@@ -43,23 +61,37 @@ def sync_tables(
     *,
     dry_run: bool = False,
     tables: Collection[str] | None = None,
-    log: Log = logger.info,
+    log: Log = lambda text: None,
     timeout: float = TIMEOUT,
     wire: Caller | None = None,
 ) -> SyncReport:
     """Create what is missing and report what cannot be mended in place.
 
     `tables` limits the run to some, named with or without the prefix. `timeout` is the longest
-    wait, in seconds, for one table or index. Raises TableSyncError, after all tables, if any
-    could not be brought to an end, and a BotoCoreError if DynamoDB is out of reach.
+    wait, in seconds, for one table or index. `log` is told in words what is done. Raises
+    TableSyncError, after all tables, if any could not be brought to an end, and a BotoCoreError if
+    DynamoDB is out of reach.
     """
-    run = _Run(wire or get_wire(), log, timeout, dry_run)
+    with logs.run("sync_tables"):
+        return _sync_tables(_Run(wire or get_wire(), log, timeout, dry_run), tables)
+
+
+def _sync_tables(run: _Run, tables: Collection[str] | None) -> SyncReport:
+    started = time.perf_counter()
     wanted = wanted_tables()
     if tables is None:
         run.note_unknown_tables(wanted)
     else:
         wanted = _chosen(wanted, tables)
-    report = SyncReport(tuple(run.all(wanted)), tuple(run.notes), dry_run)
+    report = SyncReport(tuple(run.all(wanted)), tuple(run.notes), run.dry_run)
+    ENDED.log(
+        level=WARNING if report.differences else INFO if report.changed else DEBUG,
+        count=len(report.tables),
+        changed=sum(len(table.actions) for table in report.tables),
+        differences=len(report.differences),
+        duration=time.perf_counter() - started,
+        dry_run=run.dry_run,
+    )
     if report.errors:
         raise TableSyncError(report)
     return report
@@ -94,7 +126,8 @@ class _Run:
         """Every table's report, in order."""
         with ThreadPoolExecutor(WIDTH, thread_name_prefix="sync-tables") as pool:
             try:
-                return list(pool.map(lambda table: _TableSync(self, table).report(), wanted))
+                syncs = [_TableSync(self, table) for table in wanted]
+                return list(pool.map(_call, [logs.carrying(each.report) for each in syncs]))
             except BaseException:
                 self.interrupted.set()  # else the pool would wait for every wait to end
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -144,6 +177,7 @@ class _TableSync:
         try:
             return self._look() if self.run.dry_run else self._mend()
         except (ClientError, BotoCoreError, DbcoreError) as error:
+            FAILED.log(tables=self.wanted.name, error=error)
             return TableReport(self.wanted.name, tuple(self.done), error=str(error))
 
     def _look(self) -> TableReport:
@@ -176,6 +210,7 @@ class _TableSync:
         except ClientError as error:
             return self._refused(action, error)
         self.done.append(action.text)
+        CHANGED.log(tables=self.wanted.name, change=action.text)
         self.patience = self._new_patience()
         return True
 
@@ -216,5 +251,13 @@ class _TableSync:
         return Patience(
             self.run.timeout,
             self.run.interrupted,
-            lambda text: self.run.log(f"{self.wanted.name}: {text}"),
+            self._tell_wait,
         )
+
+    def _tell_wait(self, text: str) -> None:
+        self.run.log(f"{self.wanted.name}: {text}")
+        WAITS.log(tables=self.wanted.name)
+
+
+def _call(report: Callable[[], TableReport]) -> TableReport:
+    return report()

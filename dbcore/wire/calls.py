@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from logging import DEBUG
 from typing import Any
+
+from dbcore.logs import Event
+
+RETRIED = Event(
+    "dbcore.wire", (DEBUG,), "call tried again", ("operation", "tables", "retry", "error"),
+    "a call to DynamoDB was throttled, or its connection or answer broken: number `retry` follows",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -21,6 +29,7 @@ class Call:
     error: str | None  # DynamoDB's error code, or the exception's name
     rows: int | None = None  # items that a read returned; None of other calls, and of errors
     index: str = ""  # the index that was read
+    failure: Exception | None = None  # what the caller is about to be told, where it failed
 
 
 Hook = Callable[[Call], None]

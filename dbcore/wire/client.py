@@ -32,7 +32,7 @@ from dbcore.wire.answers import (
     transport_error,
     verdict_on,
 )
-from dbcore.wire.calls import Call, Hook, rows_of, tables_of
+from dbcore.wire.calls import RETRIED, Call, Hook, rows_of, tables_of
 from dbcore.wire.connection import CLOSED, Answer, Connection
 from dbcore.wire.endpoint import Endpoint, resolve_endpoint
 from dbcore.wire.signing import Signer
@@ -228,15 +228,15 @@ class _Attempts:
             except (OSError, BotoCoreError, ClientError) as error:
                 failure: Exception = transport_error(error, self.wire.endpoint.url)
                 if not may_pass(error):
-                    self._report(error_code(failure), None)
+                    self._report(failure, None)
                     raise failure from None
             else:
                 if result is not None:
                     self._report(None, result)
                     return result
                 failure = self._failure(answer)
-            if not self._wait():
-                self._report(error_code(failure), None)
+            if not self._wait(failure):
+                self._report(failure, None)
                 raise failure
 
     def _failure(self, answer: Answer) -> ClientError:
@@ -247,21 +247,22 @@ class _Attempts:
             self.throttles += 1
         elif verdict is Verdict.FAILED:
             if self.corrected or not self.wire.learn(error, answer):
-                self._report(error_code(error), None)
+                self._report(error, None)
                 raise error
             self.corrected = True
         return error
 
-    def _wait(self) -> bool:
+    def _wait(self, failure: Exception) -> bool:
         """Wait for the next try; False when the deadline would pass first."""
         delay = backoff(self.retries)
         if time.monotonic() + delay >= self.until:
             return False
         time.sleep(delay)
         self.retries += 1
+        RETRIED.log(operation=self.operation, tables=self.table, retry=self.retries, error=failure)
         return True
 
-    def _report(self, error: str | None, answer: Mapping[str, Any] | None) -> None:
+    def _report(self, failure: Exception | None, answer: Mapping[str, Any] | None) -> None:
         if self.wire.hooks:
             seconds = time.perf_counter() - self.started
             capacity = rows = None
@@ -277,9 +278,10 @@ class _Attempts:
                     self.retries,
                     self.throttles,
                     capacity,
-                    error,
+                    None if failure is None else error_code(failure),
                     rows,
                     self.index,
+                    failure,
                 )
             )
 

@@ -26,7 +26,7 @@ from dbcore.wire.answers import (
     transport_error,
     verdict_on,
 )
-from dbcore.wire.calls import Call, rows_of
+from dbcore.wire.calls import RETRIED, Call, rows_of
 from dbcore.wire.client import Wire, backoff
 from dbcore.wire.connection import Answer, BrokenAnswer, Connection
 
@@ -241,6 +241,9 @@ class Pipeline:
             self._complete(request, None, error)
             return
         request.retries += 1
+        RETRIED.log(
+            operation=request.operation, tables=request.table, retry=request.retries, error=error
+        )
         heapq.heappush(self._waiting, (due, next(self._order), request))
 
     def _complete(
@@ -257,6 +260,7 @@ class Pipeline:
                     None if result is None else result.get("ConsumedCapacity"),
                     None if error is None else error_code(error),
                     None if result is None else rows_of(result),
+                    failure=error,
                 )
             )
         self._done.append(Completion(request.tag, result, error))

@@ -137,7 +137,7 @@ class Command(ToolCommand):
             print_report(report, self.stdout)
         if report.error:
             self.stderr.write(f"enforce_retention: {report.error}")
-        sys.exit(report.exit_code)
+        self.end(report)
 
     def _ask(self, question: str) -> bool:
         """Ask on a terminal; elsewhere the answer is no."""

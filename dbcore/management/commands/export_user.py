@@ -60,7 +60,7 @@ class Command(ToolCommand):
             raise CommandError("interrupted: nothing was written") from None
         self._tell(report)
         if report.exit_code:
-            sys.exit(report.exit_code)
+            self.end(report)
 
     def _export(self, given: dict[str, Any]) -> ExportReport:
         options = {

@@ -145,7 +145,7 @@ class Command(ToolCommand):
             print_report(report, self.stdout)
         if report.error:
             self.stderr.write(f"migrate_to_dynamo: {report.error}")
-        sys.exit(report.exit_code)
+        self.end(report)
 
     def _agrees(self) -> bool:
         """Ask on a terminal; elsewhere --repair is what was meant."""

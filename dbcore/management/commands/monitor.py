@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError
+from logging import ERROR
 from typing import Any
 
 from django import db
@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from dbcore import bookkeeping
 from dbcore.errors import ConfigurationError, DbcoreError
+from dbcore.logs import Event
 from dbcore.management.tool import ToolCommand
 from dbcore.monitoring.alerts.monitor import Monitor, Tick, bound_database, configured_monitor
 from dbcore.monitoring.alerts.report import as_json, as_text
@@ -32,7 +33,10 @@ examples:
 
 exit status of --once: 0 healthy, 1 warning (or the monitor failed), 2 critical
 """
-logger = logging.getLogger("dbcore.monitoring.alerts")
+FAILED = Event(
+    "dbcore.monitoring.alerts", (ERROR,), "a look of the monitor failed", (),
+    "it goes on with the next",
+)  # fmt: skip
 
 
 def seconds(text: str) -> float:
@@ -103,9 +107,9 @@ class Command(ToolCommand):
                 try:
                     tick = monitor.tick(now)
                     monitor.prune(now)
-                except Exception:
+                except Exception as error:
                     # Whatever it is: a monitor that has ended tells nobody of anything.
-                    logger.exception("This look of the monitor failed; it goes on.")
+                    FAILED.log(traceback=error)
                 else:
                     self._show(tick, form, whole=whole)
                     whole = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import ArgumentParser
 from typing import Any
 
@@ -63,7 +62,7 @@ class Command(ToolCommand):
             self._print(report)
         if report.error:
             self.stderr.write(f"reconcile_archives: {report.error}")
-        sys.exit(report.exit_code)
+        self.end(report)
 
     def _print(self, report: ReconcileReport) -> None:
         opened = f", {report.proven} of them opened and proven" if report.deep else ""

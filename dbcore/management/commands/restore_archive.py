@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -100,7 +99,7 @@ class Command(ToolCommand):
         else:
             self._print(report)
         if report.exit_code:
-            sys.exit(report.exit_code)
+            self.end(report)
 
     def _restore(self, given: dict[str, Any]) -> RestoreReport:
         if given["export_to"] is not None and (given["into"] or given["overwrite"]):
@@ -122,7 +121,7 @@ class Command(ToolCommand):
         stop = Stop()
         try:
             with stop.on_signal():
-                watch.stage(f"Restoring {selection.described()}")
+                watch.stage(f"Restoring {selection.resource}")  # it may go to the log
                 return restore(selection, options, watch=watch, stop=stop)
         finally:
             watch.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import ArgumentParser
 from typing import Any
 
@@ -59,7 +58,7 @@ class Command(ToolCommand):
             self._print(report)
         if report.error:
             self.stderr.write(f"rotate_archive_keys: {report.error}")
-        sys.exit(report.exit_code)
+        self.end(report)
 
     def _print(self, report: RotationReport) -> None:
         would = "would be " if report.dry_run else ""

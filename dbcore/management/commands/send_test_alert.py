@@ -21,6 +21,7 @@ EPILOG = """
 examples:
   manage.py send_test_alert                  through every channel that is configured
   manage.py send_test_alert --channel slack --channel email
+  manage.py send_test_alert --sentry         a test event to Sentry, and no alert
 
 exit status: 0 every channel took it, 1 one did not, or none is configured
 """
@@ -40,8 +41,14 @@ class Command(ToolCommand):
             "--channel", action="append", default=[], choices=sorted(CHANNELS), metavar="NAME",
             help="this one only: email, pagerduty, slack or sns; may be repeated",
         )  # fmt: skip
+        parser.add_argument(
+            "--sentry", action="store_true", help="try Sentry instead, where errors are told"
+        )
 
     def handle(self, *args: Any, **given: Any) -> None:
+        if given["sentry"]:
+            self._try_sentry()
+            return
         channels = self._channels(given["channel"])
         if not settings.DB_ALERTS_ENABLED:
             self.stderr.write("DB_ALERTS_ENABLED is false: alerts themselves are not sent")
@@ -59,6 +66,16 @@ class Command(ToolCommand):
                 self.stdout.write(f"{name}: FAILED; {words(answer)}")
         if failed:
             raise CommandError(f"{failed} of {len(answers)} channels did not take the test")
+
+    def _try_sentry(self) -> None:
+        if not settings.SENTRY_DSN:
+            raise CommandError("Sentry is not in use: SENTRY_DSN is not set")
+        from dbcore.monitoring.sentry.commands import send_test
+
+        took, said = send_test()
+        if not took:
+            raise CommandError(f"Sentry: {said}")
+        self.stdout.write(f"Sentry: {said}")
 
     def _channels(self, wanted: list[str]) -> dict[str, Channel]:
         try:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from botocore.exceptions import BotoCoreError
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from dbcore.errors import DbcoreError
+from dbcore.management.tool import ToolCommand
 from dbcore.table_sync import SyncReport, TableSyncError, sync_tables
 from dbcore.table_sync.run import TIMEOUT
 
 
-class Command(BaseCommand):
+class Command(ToolCommand):
+    """Make and mend DynamoDB's tables."""
+
     help = (
         "Create the DynamoDB tables and indexes that are missing, and report what differs from "
         "the models and cannot be mended in place (exit code 1). Deletes nothing; may be run twice."
@@ -47,9 +50,7 @@ class Command(BaseCommand):
         **_: Any,
     ) -> None:
         try:
-            report = sync_tables(
-                dry_run=dry_run, tables=table, log=self.stderr.write, timeout=timeout
-            )
+            report = sync_tables(dry_run=dry_run, tables=table, log=self._tell, timeout=timeout)
         except TableSyncError as error:
             self._print(error.report, format)
             raise CommandError(f"{len(error.report.errors)} tables failed.") from error
@@ -61,6 +62,11 @@ class Command(BaseCommand):
                 f"{len(report.differences)} differences cannot be mended in place; "
                 "see docs/sync-tables.md."
             )
+
+    def _tell(self, text: str) -> None:
+        """What is done, for whoever watches; the log has it anyway."""
+        if self.stderr.isatty():
+            self.stderr.write(text)
 
     def _print(self, report: SyncReport, format: str) -> None:
         self.stdout.write(report.as_json() if format == "json" else report.as_text())

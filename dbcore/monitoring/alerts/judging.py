@@ -4,10 +4,11 @@ same step. Of several monitors that judge at once, one makes each change."""
 from __future__ import annotations
 
 import datetime as dt
-import logging
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from logging import ERROR, INFO, WARNING
 
+from dbcore import logs
 from dbcore.monitoring.alerts.books import Books
 from dbcore.monitoring.alerts.deliveries import Delivery, new_delivery
 from dbcore.monitoring.alerts.findings import Finding, Key
@@ -24,7 +25,19 @@ from dbcore.monitoring.alerts.messages import Message, about
 from dbcore.monitoring.alerts.rules import Metric, Rule
 from dbcore.monitoring.health.results import Status
 
-logger = logging.getLogger("dbcore.monitoring.alerts")
+LOGGER = "dbcore.monitoring.alerts"
+_FIELDS = ("rule", "subject", "severity", "sentence", "incident")
+OPENED = logs.Event(
+    LOGGER, (WARNING, ERROR), "alert opened", _FIELDS,
+    "a rule is broken for as long as it says (error: critical); its channels are told",
+)  # fmt: skip
+WORSENED = logs.Event(
+    LOGGER, (ERROR, WARNING), "alert got worse", _FIELDS, "what was a warning is critical"
+)
+ENDED = logs.Event(
+    LOGGER, (INFO,), "alert ended", _FIELDS, "the rule holds again, or there is none any more"
+)
+_LOGGED = {Event.STARTED: OPENED, Event.WORSENED: WORSENED, Event.ENDED: ENDED}
 
 TRIES = 3  # when another monitor was quicker, the change is judged again by what it wrote
 
@@ -92,8 +105,9 @@ class Round:
 
 
 def _log(message: Message) -> None:
-    bad = message.event is not Event.ENDED
-    level = logging.INFO
-    if bad:
-        level = logging.ERROR if message.severity is Status.CRITICAL else logging.WARNING
-    logger.log(level, "%s. %s", message.headline, message.sentence)
+    level = ERROR if message.severity is Status.CRITICAL else WARNING
+    _LOGGED[message.event].log(
+        level=INFO if message.event is Event.ENDED else level,
+        rule=message.rule, subject=message.subject, severity=message.severity.value,
+        sentence=message.sentence, incident=message.incident,
+    )  # fmt: skip

@@ -7,22 +7,31 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-import logging
 from collections.abc import Callable, Mapping, Sequence
+from logging import ERROR, INFO
 from typing import Any
 
 from django.conf import settings
 
+from dbcore.logs import Event
 from dbcore.models import MigrationRun, Sweep, SweepMark
 from dbcore.monitoring import health, history
 from dbcore.monitoring.deadlines import in_time
+from dbcore.monitoring.health.changes import CHANGES
 from dbcore.monitoring.health.results import CheckResult
 from dbcore.monitoring.readings import LastRun, Measured, Snapshot
 from dbcore.monitoring.switch import unmeasured
 from dbcore.monitoring.totals import Totals
 from dbcore.retention.keepers.choice import primary_keeper
 
-logger = logging.getLogger("dbcore.monitoring.alerts")
+LOGGER = "dbcore.monitoring.alerts"
+CHECKS_FAILED = Event(
+    LOGGER, (ERROR,), "health checks failed", ("error",), "the monitor has no answer of any check"
+)
+NOT_READ = Event(
+    LOGGER, (INFO,), "readings could not be read", ("part", "error"),
+    "`part` (history, sweeps or migrations) is unknown to the monitor's rules for now",
+)  # fmt: skip
 
 MINUTES = 5  # of history that the metrics are about
 FEWEST_CALLS = 20  # fewer say little: one error of two is half of them
@@ -45,7 +54,7 @@ class Observer:
         """One look at everything. Never raises for what cannot be read."""
         checks = in_time({"checks": functools.partial(_checks, now)}, CHECKS_DEADLINE)["checks"]
         if isinstance(checks, BaseException):
-            logger.error("Alerts: the health checks failed: %s", type(checks).__name__)
+            CHECKS_FAILED.log(error=checks)
             checks = []
         # A process's measurements of a window are written when the window is over.
         window = MINUTES * 60.0 + 2 * settings.DB_METRICS_INTERVAL
@@ -62,7 +71,7 @@ class Observer:
         found: dict[str, Any] = {}
         for name, values in in_time(readers, READ_DEADLINE).items():
             if isinstance(values, BaseException):
-                logger.info("Alerts: %s could not be read: %s", name, type(values).__name__)
+                NOT_READ.log(part=name, error=values)
             elif name == "history":
                 self._history, self._history_at = values, now
             else:
@@ -78,7 +87,7 @@ class Observer:
 
 def _checks(now: dt.datetime) -> list[CheckResult]:
     with unmeasured():
-        return health.run_checks(now=now)
+        return CHANGES.noted(health.run_checks(now=now))
 
 
 def _quietly(read: Callable[[dt.datetime], dict[str, Any]], now: dt.datetime) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import functools
-import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from logging import ERROR, INFO, WARNING
+from typing import Any
 
+from dbcore.logs import Event
 from dbcore.monitoring.alerts.books import Books
 from dbcore.monitoring.alerts.channels import Channel, SendFailed
 from dbcore.monitoring.alerts.deliveries import (
@@ -26,7 +28,17 @@ from dbcore.monitoring.alerts.deliveries import (
 )
 from dbcore.monitoring.deadlines import as_answered
 
-logger = logging.getLogger("dbcore.monitoring.alerts")
+LOGGER = "dbcore.monitoring.alerts"
+_FIELDS = ("channel", "event", "rule", "subject", "incident")
+DELIVERED = Event(
+    LOGGER, (INFO,), "alert delivered", _FIELDS,
+    "a channel has taken a message; `event`: started, worsened, ended",
+)  # fmt: skip
+NOT_DELIVERED = Event(
+    LOGGER, (WARNING,), "alert not delivered", (*_FIELDS, "attempts", "answer"),
+    "a channel has not taken a message, which is tried again; `answer`: what it said",
+)  # fmt: skip
+GIVEN_UP = Event(LOGGER, (ERROR,), "alert given up", _FIELDS, "no channel took a message for a day")
 
 SEND_DEADLINE = 30.0  # seconds for one message on one channel, whatever its steps take
 BUDGET = 45.0  # seconds after which one look at the outbox sends no more: claims run out
@@ -90,15 +102,26 @@ def _book(books: Books, delivery: Delivery, answer: str | BaseException, now: dt
     delivery_now = dataclasses.replace(delivery, attempted_at=now)
     if isinstance(answer, str):
         after = dataclasses.replace(delivery_now, state=Progress.SENT, answer=answer)
+        DELIVERED.log(**_facts(delivery))
     else:
         after = _failed(delivery_now, answer, now)
-        logger.warning(
-            "The alert %r could not be sent by %s: %s",
-            delivery.message.headline, delivery.channel, after.answer,
-        )  # fmt: skip
+        NOT_DELIVERED.log(**_facts(delivery), attempts=after.attempts, answer=after.answer)
+        if after.state is Progress.GIVEN_UP:
+            GIVEN_UP.log(**_facts(delivery))
     books.replace(delivery, after)
     delivered = after.state is Progress.SENT
     return Sent(delivery.channel, delivery.message.headline, delivered, after.answer)
+
+
+def _facts(delivery: Delivery) -> dict[str, Any]:
+    message = delivery.message
+    return {
+        "channel": delivery.channel,
+        "event": message.event.value,
+        "rule": message.rule,
+        "subject": message.subject,
+        "incident": message.incident,
+    }
 
 
 def _failed(delivery: Delivery, error: BaseException, now: dt.datetime) -> Delivery:
@@ -118,6 +141,7 @@ def _give_up(books: Books, now: dt.datetime) -> None:
     for delivery in books.waiting():
         if delivery.next_at <= now and _is_too_old(delivery, now):
             books.replace(delivery, dataclasses.replace(delivery, state=Progress.GIVEN_UP))
+            GIVEN_UP.log(**_facts(delivery))
 
 
 def _is_too_old(delivery: Delivery, now: dt.datetime) -> bool:

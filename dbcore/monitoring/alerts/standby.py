@@ -9,19 +9,31 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import logging
 from collections.abc import Callable, Collection, Sequence
+from logging import ERROR, WARNING
 from typing import TypeVar
 
 from django import db
 
+from dbcore.logs import Event
 from dbcore.monitoring.alerts.books import MemoryBooks, SqlBooks
 from dbcore.monitoring.alerts.deliveries import Delivery
 from dbcore.monitoring.alerts.findings import Key
 from dbcore.monitoring.alerts.incidents import State, is_same
 from dbcore.monitoring.deadlines import in_time
 
-logger = logging.getLogger("dbcore.monitoring.alerts")
+LOGGER = "dbcore.monitoring.alerts"
+BOOKS_AWAY = Event(
+    LOGGER, (ERROR,), "books of alerts out of reach", ("error",),
+    "Django's database does not answer: alerts go on from the monitor's memory",
+)  # fmt: skip
+BOOKS_BACK = Event(
+    LOGGER,
+    (WARNING,),
+    "books of alerts are back",
+    (),
+    "Django's database answers the monitor again",
+)
 T = TypeVar("T")
 
 ANSWER = 5.0  # seconds in which Django's database must say that it is there
@@ -78,15 +90,12 @@ class StandbyBooks:
             if self._away is not None:
                 self._away.book_to(self._sql)
                 self._away = None
-                logger.warning("Django's database answers again: the books of alerts are there.")
+                BOOKS_BACK.log()
             return on_books(self._sql)
         except db.Error as error:
             if self._away is None:
                 self._away = _Away(self._sql)
-                logger.error(
-                    "Django's database is out of reach (%s): alerts go on from memory.",
-                    type(error).__name__,
-                )
+                BOOKS_AWAY.log(error=error)
         return on_books(self._away.books)
 
     def prune(self, now: dt.datetime) -> None:

@@ -19,6 +19,7 @@ from health_check.views import HealthCheckView
 
 from dbcore.monitoring.deadlines import in_time
 from dbcore.monitoring.health import runner
+from dbcore.monitoring.health.changes import CHANGES
 from dbcore.monitoring.health.recent import Recent
 from dbcore.monitoring.health.report import health_report
 from dbcore.monitoring.health.results import CheckResult, Status, worst
@@ -27,7 +28,7 @@ DECISIVE = ("primary_store", "tables")  # without these no request can be served
 KEPT = 3.0  # seconds: a storm of probes is no load
 STAFF_DEADLINE = 2.0  # seconds to find out who asks
 
-READY = Recent(lambda: runner.run_checks(DECISIVE, now=timezone.now()), KEPT)
+READY = Recent(lambda: CHANGES.noted(runner.run_checks(DECISIVE, now=timezone.now())), KEPT)
 
 
 @dataclasses.dataclass(repr=False)

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-import logging
 import time
 from collections.abc import Sequence
+from logging import INFO
 
 from django.conf import settings
 
+from dbcore.logs import Event
 from dbcore.monitoring.deadlines import in_time
 from dbcore.monitoring.health.archives import archives
 from dbcore.monitoring.health.books import last_migration, last_sweep
@@ -26,8 +27,10 @@ from dbcore.monitoring.health.verdicts import Check, Context, critical, in_words
 from dbcore.monitoring.pools import PoolUse, pools
 from dbcore.monitoring.switch import unmeasured
 
-logger = logging.getLogger("dbcore.monitoring.health")
-
+NO_POOLS = Event(
+    "dbcore.monitoring.health", (INFO,), "pools could not be looked at", ("error",),
+    "the check `pool` knows nothing of the pools for now",
+)  # fmt: skip
 OWN_SHARE = 0.8  # of the deadline is for a check's own calls, so that it can say how they ended
 # By name, which is that of its page in docs/runbooks.
 CHECKS: dict[str, Check] = {
@@ -85,5 +88,5 @@ def _pools() -> Sequence[PoolUse]:
     try:
         return pools()
     except Exception as error:
-        logger.info("Health: the pools could not be looked at: %s", in_words(error))
+        NO_POOLS.log(error=error)
         return ()

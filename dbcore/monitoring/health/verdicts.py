@@ -4,26 +4,20 @@ no user may come out of here: what checks say goes to logs, pages and messages.
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
-import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
-from django.conf import settings
-from django.db import connections
 
 from dbcore.errors import DbcoreError
-from dbcore.monitoring.alerts.plain import MASK, presentable
+from dbcore.monitoring.alerts.plain import presentable
 from dbcore.monitoring.health.results import Status, worst
 from dbcore.monitoring.pools import PoolUse
+from dbcore.monitoring.scrub import scrub_text
 
 _NAMED = 3  # of many, so many are named
-_IDS = re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b")
-_LONG = re.compile(r"[A-Za-z0-9+=]{32,}")  # keys, tokens, digests
-_MIN_SECRET = 4  # characters: to mask a shorter one would mask half of any text
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +87,4 @@ def in_words(error: BaseException) -> str:
 
 def scrubbed(text: str) -> str:
     """The text without what is secret or personal, on one line."""
-    for secret in _secrets():
-        text = text.replace(secret, MASK)
-    return presentable(_LONG.sub(MASK, _IDS.sub(MASK, text)))
-
-
-def _secrets() -> Iterator[str]:
-    given = [str(settings.METRICS_TOKEN)]
-    given += [str(each.get("PASSWORD") or "") for each in connections.databases.values()]
-    given += [base64.b64encode(key).decode() for key in settings.ARCHIVE_ENCRYPTION_KEYS.values()]
-    yield from (each for each in given if len(each) >= _MIN_SECRET)
+    return presentable(scrub_text(text))

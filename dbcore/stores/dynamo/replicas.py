@@ -6,7 +6,6 @@ about a second. Where no replica answers, the primary region does, and nobody no
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -16,12 +15,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from dbcore.errors import ConfigurationError
-from dbcore.stores.health import Health
+from dbcore.stores.health import REPLICA_BACK, REPLICA_LEFT, Health
 from dbcore.wire import Wire, get_wire, resolve_endpoint
-from dbcore.wire.answers import error_code
 from dbcore.wire.endpoint import is_loopback, parse_endpoint
-
-logger = logging.getLogger("dbcore.stores.replicas")
 
 DEADLINE = 1.5  # seconds, retries included, before another region is asked
 REST = 10.0  # seconds that a replica is left alone after a failure
@@ -76,11 +72,10 @@ class Replicas:
                 answer = replica.read(ask, measured=measured)
             except (BotoCoreError, ClientError) as error:
                 if replica.health.failed():
-                    region = replica.wire.region
-                    logger.warning("replica %s is left alone: %s", region, error_code(error))
+                    REPLICA_LEFT.log(replica=replica.wire.region, error=error)
             else:
                 if replica.health.answered():
-                    logger.info("replica %s answers again", replica.wire.region)
+                    REPLICA_BACK.log(replica=replica.wire.region)
                 return answer
         return ask(primary())
 

@@ -124,7 +124,8 @@ def test_a_dry_run_stops_for_a_signal_too(project: Project, tmp_path: Path) -> N
     large = build(tmp_path / "large.sqlite3", history=40_000, places=0, users=0, bad=False)
     with ended(project.start_migration(large.path, "--dry-run")) as process:
         assert process.stderr is not None
-        assert "Reading" in process.stderr.readline()
+        while "Reading" not in process.stderr.readline():
+            assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         stopped = finish(process)
     assert (stopped.code, stopped.report["status"]) == (1, "interrupted")

@@ -103,10 +103,10 @@ def test_standard_output_is_json_and_nothing_else(project: Project, legacy: Lega
     assert done.code == 3
     assert done.out.startswith("{")
     assert_contract(done.report)
-    assert "Copying to" in done.err
-    assert "Verifying" in done.err
+    assert "stage='Copying to" in done.err
+    assert "stage='Verifying" in done.err
     for table in SCHEMA:
-        assert f"{table}: " in done.err
+        assert f"source_table={table} " in done.err
     quiet = project.migrate(legacy.path, "--quiet")
     assert (quiet.code, quiet.err) == (3, "")
     assert_contract(quiet.report)

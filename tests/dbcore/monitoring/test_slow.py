@@ -6,7 +6,8 @@ import logging
 from typing import Any
 
 import pytest
-from django.db import connection
+from botocore.exceptions import ClientError
+from django.db import IntegrityError, OperationalError, connection, transaction
 
 from daylight.models import Plan
 from daylight.services.planning import planning_service
@@ -63,9 +64,10 @@ def test_a_slow_sql_query_is_logged_by_its_shape(
             cursor.execute("SELECT id FROM plans WHERE id = 'Secret-2'")
     first, second = caplog.records
     assert first.name == "dbcore.monitoring.slow"
-    assert second.getMessage().startswith("slow query: ")
-    assert second.getMessage().endswith("plans: SELECT id FROM plans WHERE id = ?")
-    assert second.db_collection_name == "plans" and second.duration_ms >= 0  # type: ignore[attr-defined]
+    assert second.getMessage() == "slow query"
+    told: dict[str, Any] = second.fields  # type: ignore[attr-defined]
+    assert told["db.query.text"] == "SELECT id FROM plans WHERE id = ?"
+    assert told["db.collection.name"] == "plans" and told["duration"] >= 0
     assert not [each for each in caplog.records if "Secret" in str(vars(each))]
 
 
@@ -99,9 +101,43 @@ def test_a_slow_call_to_dynamodb_is_logged_by_table_and_index(
         planning_service.get_user_plans("Secret-1")
         get_wire().close()
     slow = [each for each in caplog.records if each.name == "dbcore.monitoring.slow"]
-    (line,) = [each for each in slow if each.duration_ms >= 200]  # type: ignore[attr-defined]
-    assert line.getMessage().endswith("plans: Query plans through UserPlansIndex")
+    told = [each.fields for each in slow]  # type: ignore[attr-defined]
+    (line,) = [each for each in told if each["duration"] >= 0.2]
+    assert (line["db.collection.name"], line["db.operation.name"]) == ("plans", "Query")
+    assert line["aws.dynamodb.index_name"] == "UserPlansIndex" and "db.query.text" not in line
     metrics.current().drain()
     top = metrics.current().shapes.top()[0]
     assert top.shape == Shape("aws.dynamodb", "plans", "Query", "UserPlansIndex")
     assert (top.count, top.errors) == (2, 0) and top.worst >= 0.2
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("measured")
+def test_a_query_that_fails_is_logged_by_its_shape_and_a_refusal_is_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def insert(table: str) -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"INSERT INTO {table} (name) VALUES ('Secret-1')")
+
+    with pytest.raises(OperationalError):
+        insert("not_there")
+    with pytest.raises(IntegrityError):
+        insert("roles")  # which wants more than a name
+    (failed,) = [each for each in caplog.records if each.getMessage() == "query failed"]
+    told: dict[str, Any] = failed.fields  # type: ignore[attr-defined]
+    assert (told["error.type"], told["db.operation.name"]) == ("OperationalError", "INSERT")
+    assert told["db.query.text"] == "INSERT INTO not_there (name) VALUES (?)"
+
+
+@pytest.mark.usefixtures("measured", "dynamodb")
+def test_a_call_that_fails_is_logged_and_a_look_for_a_table_is_not(
+    caplog: pytest.LogCaptureFixture, settings: Any
+) -> None:
+    for operation in ("DescribeTable", "Scan"):
+        with pytest.raises(ClientError):
+            get_wire().call(operation, {"TableName": f"{settings.DYNAMODB_TABLE_PREFIX}plans"})
+    (failed,) = [each for each in caplog.records if each.getMessage() == "query failed"]
+    told: dict[str, Any] = failed.fields  # type: ignore[attr-defined]
+    assert (told["db.operation.name"], told["db.collection.name"]) == ("Scan", "plans")
+    assert told["error.type"] == "ResourceNotFoundException"

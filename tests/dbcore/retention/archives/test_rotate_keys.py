@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import signal
 from pathlib import Path
@@ -202,10 +203,15 @@ def test_a_storage_that_fails_ends_the_run_with_1_and_the_next_goes_on(
 
 
 def test_progress_is_shown_where_it_is_not_quiet(
-    archived: list[Manifest], capsys: pytest.CaptureFixture[str]
+    archived: list[Manifest], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "dbcore")
+    command("--quiet")
+    assert "stage begun" not in caplog.messages
     command()
-    assert "archives: 3 of 3 archives" in capsys.readouterr().err
+    assert "stage begun" in caplog.messages
+    (_, ended) = [each for each in caplog.records if each.message == "rotation of keys ended"]
+    assert (ended.fields["archives"], ended.fields["already"]) == (3, 3)  # type: ignore[attr-defined]
 
 
 def test_a_signal_ends_it_between_two_archives(

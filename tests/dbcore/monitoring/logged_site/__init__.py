@@ -1,0 +1,1 @@
+"""A small site whose log is looked at."""
