@@ -13,6 +13,7 @@ import environ
 
 from settings.archives import archive_keys
 from settings.logs import logging_config, proxies
+from settings.retention import retention_days, share
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"  # what runs write: development databases, logs, reports
@@ -203,13 +204,11 @@ MIGRATE_FROM_SQLITE = env.bool("MIGRATE_FROM_SQLITE", default=False)
 
 # --- Retention ------------------------------------------------------------------------------------
 RETENTION_GRACE_DAYS = env.int("RETENTION_GRACE_DAYS", default=30)  # a restored record stays
-
-# --- Retention ------------------------------------------------------------------------------------
 RETENTION_ENABLED = env.bool("RETENTION_ENABLED", default=True)
 # Other days than the code declares: "plans=400,users=3650". Fewer must be accepted once.
-RETENTION_DAYS = env.dict("RETENTION_DAYS", default={})
+RETENTION_DAYS = retention_days(env.str("RETENTION_DAYS", default=""))
 # A sweep that would delete more than this share of a table stops and asks.
-RETENTION_MAX_SHARE = env.float("RETENTION_MAX_SHARE", default=0.2)
+RETENTION_MAX_SHARE = share("RETENTION_MAX_SHARE", env.str("RETENTION_MAX_SHARE", default="0.2"))
 # How far back the first sweep of a table in DynamoDB looks for what is due, in days.
 RETENTION_LOOKBACK_DAYS = env.int("RETENTION_LOOKBACK_DAYS", default=3650)
 

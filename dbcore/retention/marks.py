@@ -17,15 +17,20 @@ from dbcore.retention.rules import Rule
 
 LOOK_BACK_EVERY = dt.timedelta(days=30)
 # Days before the mark that are looked at again: indexes lag, and clocks differ.
-MARGIN = dt.timedelta(days=2)
+MARGIN_DAYS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The due days that a sweep looks at, and why it looks further back than its mark, if so."""
+    """The due days that a sweep looks at, and why it looks further back than its mark, if so.
+
+    `full`: all the way back. `joins`: back to the mark at least, so that the mark may move.
+    """
 
     window: Window
     why: str = ""
+    full: bool = False
+    joins: bool = True
 
 
 def look_for(rule: Rule, target: str, late: int, look_back: int | None) -> Look:
@@ -36,15 +41,24 @@ def look_for(rule: Rule, target: str, late: int, look_back: int | None) -> Look:
     """
     today = rule.now.date()
     last = today + dt.timedelta(days=late)
-    furthest = settings.RETENTION_LOOKBACK_DAYS if look_back is None else look_back
-    first = _back(today, furthest)
-    if look_back is not None:
-        return Look(Window(first, last), f"as asked, {look_back} days")
+    furthest = _back(today, settings.RETENTION_LOOKBACK_DAYS)
     mark = SweepMark.objects.filter(target=target, table=rule.layout.table.name).first()
+    if look_back is not None:
+        first = _back(today, look_back)
+        full = first <= furthest
+        return Look(
+            Window(first, last), f"as asked, {look_back} days", full, full or _joins(first, mark)
+        )
     why = _why_all(mark, rule.now)
     if why or mark is None or mark.swept_through is None:
-        return Look(Window(first, last), why or "its last sweep left something due behind")
-    return Look(Window(max(first, min(today, mark.swept_through) - MARGIN), last))
+        why = why or "its last sweep left something due behind"
+        return Look(Window(furthest, last), why, full=True)
+    since = _back(min(today, mark.swept_through), MARGIN_DAYS)
+    return Look(Window(max(furthest, since), last))
+
+
+def _joins(first: dt.date, mark: SweepMark | None) -> bool:
+    return mark is not None and mark.swept_through is not None and first <= mark.swept_through
 
 
 def _why_all(mark: SweepMark | None, now: dt.datetime) -> str:
@@ -71,11 +85,13 @@ def _back(day: dt.date, days: int) -> dt.date:
 
 def advance(rule: Rule, target: str, look: Look, oldest_left: dt.date | None) -> None:
     """Book that the table has been swept to its end; `oldest_left` is the first due day of what was
-    left."""
-    through = rule.now.date() - dt.timedelta(days=1)  # more may come due today
+    left. What was asked to look less far back than the mark proves nothing of the days between."""
+    if not look.joins:
+        return
+    through = _back(rule.now.date(), 1)  # more may come due today
     if oldest_left is not None:
-        through = min(through, oldest_left - dt.timedelta(days=1))
+        through = min(through, _back(oldest_left, 1))
     values: dict[str, object] = {"swept_through": through}
-    if look.why:
+    if look.full:
         values["looked_back_at"] = rule.now
     SweepMark.objects.update_or_create(target=target, table=rule.layout.table.name, defaults=values)

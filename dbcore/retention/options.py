@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass, field
-
-from django.utils import timezone
+from dataclasses import dataclass
 
 
 def nobody(question: str) -> bool:
@@ -25,7 +23,8 @@ class SweepOptions:
     accept_policy_change: bool = False
     accept_large_sweep: bool = False
     look_back: int | None = None  # days; None: as far as is needed
-    as_of: dt.datetime = field(default_factory=timezone.now)
+    if_free: bool = False  # where another is at work: skipped, which is no failure
+    as_of: dt.datetime | None = None  # None: now, if this machine's clock can be right
     who: str = ""  # who runs it, for the book of policies
     ask: Callable[[str], bool] = nobody
 

@@ -19,6 +19,8 @@ from dbcore.retention.rules import Rule
 from dbcore.schema import storage_models
 from dbcore.tables import Retention, Tier
 
+MAX_DAYS = 36_500  # a hundred years: more is a slip, and soon beyond the calendar
+
 
 class PolicyShortened(RetentionError):
     """A policy has fewer days than were last in force, and nobody has accepted that."""
@@ -82,6 +84,8 @@ def _overrides(layouts: dict[str, ItemLayout]) -> dict[str, int]:
             raise ConfigurationError(f"{where}: not a number of days") from None
         if found[name] < 1:
             raise ConfigurationError(f"{where}: a policy keeps for at least one day")
+        if found[name] > MAX_DAYS:
+            raise ConfigurationError(f"{where}: a policy keeps for at most {MAX_DAYS:,} days")
     return found
 
 
@@ -97,26 +101,40 @@ def check_accepted(rule: Rule, *, accept: bool) -> None:
         )
 
 
-def accept(rule: Rule, by: str) -> int:
-    """Book the rule's days as those in force; by how many days stored due days may be late, since
-    an earlier release declared more."""
+def late_days(rule: Rule) -> int:
+    """By how many days stored due days may be late, since an earlier release declared more."""
+    declared, row = declared_days(rule.layout), _row(rule)
+    return 0 if declared is None or row is None else max(row.declared_days_max - declared, 0)
+
+
+def note_declared(rule: Rule) -> None:
+    """Book the most days that the code has declared, whether or not a sweep may go on: records have
+    their due days by them. Those in force stay what they are."""
     declared = declared_days(rule.layout)
     if rule.days is None or declared is None:
-        return 0
+        return
     row, _ = AcceptedPolicy.objects.get_or_create(
-        table=rule.layout.table.name,
-        defaults={"days": rule.days, "declared_days_max": declared, "accepted_by": by},
+        table=rule.layout.table.name, defaults={"days": declared, "declared_days_max": declared}
     )
-    most = max(row.declared_days_max, declared)
-    if (row.days, row.declared_days_max) != (rule.days, most):
-        row.days, row.declared_days_max = rule.days, most
+    if row.declared_days_max < declared:
+        row.declared_days_max = declared
+        row.save()
+
+
+def accept(rule: Rule, by: str) -> None:
+    """Book the rule's days as those in force."""
+    row = _row(rule)
+    if row is not None and rule.days is not None and row.days != rule.days:
+        row.days = rule.days
         row.accepted_at, row.accepted_by = timezone.now(), by
         row.save()
-    return most - declared
+
+
+def _row(rule: Rule) -> AcceptedPolicy | None:
+    return AcceptedPolicy.objects.filter(table=rule.layout.table.name).first()
 
 
 def _in_force(rule: Rule) -> int:
-    row = AcceptedPolicy.objects.filter(table=rule.layout.table.name).first()
-    declared = declared_days(rule.layout)
+    row, declared = _row(rule), declared_days(rule.layout)
     assert declared is not None
     return declared if row is None else row.days

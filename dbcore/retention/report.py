@@ -10,6 +10,7 @@ from typing import Any
 EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_UNPROVEN = 2
+SKIPPED = "skipped"  # the status where another was at work, and that was foreseen
 
 
 @dataclass(slots=True)
@@ -97,8 +98,8 @@ class SweepReport:
 
     @property
     def exit_code(self) -> int:
-        """0 done, 2 an archive could not be proven, 1 failed or stopped."""
-        if self.status == "completed":
+        """0 done or skipped, 2 an archive could not be proven, 1 failed or stopped."""
+        if self.status in ("completed", SKIPPED):
             return EXIT_DONE
         return EXIT_UNPROVEN if self.status == "unproven" else EXIT_FAILED
 

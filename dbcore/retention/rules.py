@@ -18,12 +18,16 @@ class Rule:
     """One table's policy as it is in force, at one instant.
 
     `days` are those in force, which the settings may have changed from what the code declares;
-    None for a table that has no policy and only expires.
+    None for a table that has no policy and only expires. `now` may be given in any zone: due days
+    are UTC's.
     """
 
     layout: ItemLayout
     days: int | None
     now: dt.datetime
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "now", self.now.astimezone(dt.UTC))
 
     @property
     def policy(self) -> Retention | None:
@@ -44,7 +48,7 @@ class Rule:
     @property
     def cutoff(self) -> dt.datetime | None:
         """A record whose latest sign of life is at or before this instant is due by the policy."""
-        return None if self.days is None else self.now - dt.timedelta(days=self.days)
+        return None if self.days is None else days_before(self.now, self.days)
 
     @property
     def kept_by(self) -> ItemLayout | None:
@@ -78,6 +82,12 @@ class Rule:
         expires = self.layout.expires_at(values)
         return expires is not None and expires <= self.now.timestamp()
 
+    def has_ended(self, values: Mapping[str, Any]) -> bool:
+        """Whether an end that the record itself was given (`expires_at`) has passed, which is no
+        policy's doing."""
+        ends = [values[each.field] for each in self.layout.table.expires if not each.days]
+        return any(end is not None and end.replace(microsecond=0) <= self.now for end in ends)
+
     def is_due_by_policy(self, values: Mapping[str, Any]) -> bool:
         """Whether the policy makes the record due."""
         policy, cutoff = self.policy, self.cutoff
@@ -96,6 +106,14 @@ class Rule:
         )
         latest: dt.datetime = max(values[name] for name in names if values[name] is not None)
         return latest
+
+
+def days_before(instant: dt.datetime, days: int) -> dt.datetime:
+    """So many days before an instant (UTC), or where the calendar begins."""
+    try:
+        return instant - dt.timedelta(days=days)
+    except OverflowError:
+        return dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 def users_layout() -> ItemLayout | None:

@@ -7,7 +7,7 @@ meanwhile is respected there.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from dbcore.attributes import Item
@@ -36,12 +36,19 @@ class Parted:
 
 
 class Standing:
-    """Tells, for one table, which due records stay."""
+    """Tells, for one table, which due records stay.
 
-    def __init__(self, rule: Rule, keeper: Keeper, holds: HoldIndex) -> None:
+    `gone`: joined keys of records that count as deleted already, and keep nothing: in a dry run,
+    those that a sweep would have deleted by now.
+    """
+
+    def __init__(
+        self, rule: Rule, keeper: Keeper, holds: HoldIndex, gone: Container[str] = ()
+    ) -> None:
         self._rule = rule
         self._keeper = keeper
         self._holds = holds
+        self._gone = gone
 
     def part(self, items: Sequence[Item]) -> Parted:
         """Due records, parted."""
@@ -78,8 +85,12 @@ class Standing:
             return [False] * len(items)
         name = self._rule.layout.by_name[policy.while_kept].attribute
         key = keeper.key[0].attribute
-        found = self._keeper.read(keeper, [{key: item[name]} for item in items])
-        return [each is not None for each in found]
+        keys = [{key: item[name]} for item in items]
+        found = self._keeper.read(keeper, keys)
+        return [
+            each is not None and key_text(keeper, its) not in self._gone
+            for its, each in zip(keys, found, strict=True)
+        ]
 
 
 def due_days(rule: Rule, items: Iterable[Item]) -> list[dt.date]:

@@ -20,17 +20,17 @@ from django.utils import timezone
 from dbcore import bookkeeping, logs
 from dbcore.errors import DbcoreError
 from dbcore.items import layout_of
-from dbcore.leases import LeaseLost
+from dbcore.leases import LeaseHeld, LeaseLost
 from dbcore.models import Archive, Sweep
 from dbcore.progress import Silence, Watcher
-from dbcore.retention import logged, policy
+from dbcore.retention import clock, logged, policy
 from dbcore.retention.archives import get_shelf
 from dbcore.retention.archiving import Archiving
 from dbcore.retention.errors import NotProven, RetentionError
 from dbcore.retention.holds import HoldIndex, active_holds, sync_holds
 from dbcore.retention.keepers.choice import keeper_named, primary_keeper
 from dbcore.retention.options import SweepOptions
-from dbcore.retention.report import SweepReport
+from dbcore.retention.report import SKIPPED, SweepReport
 from dbcore.retention.rules import Rule
 from dbcore.retention.table_sweep import TableSweep
 from dbcore.runs import Run
@@ -56,7 +56,11 @@ class RetentionSweep(Run[SweepReport, Sweep]):
     def __init__(self, options: SweepOptions, watch: Watcher) -> None:
         run_id = logs.new_run_id()
         report = SweepReport(
-            sweep=run_id, store="", target="", as_of=options.as_of, dry_run=options.dry_run
+            sweep=run_id,
+            store="",
+            target="",
+            as_of=options.as_of or timezone.now(),
+            dry_run=options.dry_run,
         )
         super().__init__(run_id, report, watch)
         self.options = options
@@ -64,11 +68,11 @@ class RetentionSweep(Run[SweepReport, Sweep]):
 
     def work(self) -> None:
         """Finish what an earlier sweep had begun, then sweep each table."""
-        options = self.options
-        if options.as_of > timezone.now():
-            raise RetentionError(f"--as-of {options.as_of:%Y-%m-%d %H:%M} is in the future")
+        options, as_of = self.options, self.report.as_of
+        if as_of > timezone.now():
+            raise RetentionError(f"--as-of {as_of:%Y-%m-%d %H:%M} is in the future")
         bookkeeping.make_ready()
-        rules = policy.rules(options.as_of, options.tables)
+        rules = policy.rules(as_of, options.tables)
         self._note_tables_without_policy()
         self.keeper = primary_keeper() if options.store is None else keeper_named(options.store)
         self.report.store, self.report.target = self.keeper.name, self.keeper.target
@@ -79,18 +83,31 @@ class RetentionSweep(Run[SweepReport, Sweep]):
         if not settings.RETENTION_ENABLED:
             self.report.notes.append("RETENTION_ENABLED is false: nothing was swept")
             return
+        self._check_clock()
         if any(rule.archives for rule in rules):
             get_shelf().check()
         with self.keeper.lease(LEASE, self.report.sweep) as self.lease:
             self.begin_record(
                 store=self.report.store,
-                as_of=options.as_of,
+                as_of=as_of,
                 options=options.described(),
             )
             sync_holds(self.keeper, timezone.now())
             archiving = Archiving(self.keeper, get_shelf(), self.report.sweep, self.tick)
             self._finish_earlier(archiving, rules)
             self._sweep(rules, archiving)
+
+    def _check_clock(self) -> None:
+        """ClockDoubted where this machine's clock may be far ahead, and nobody says that it is
+        right. Who gives an --as-of has looked at a calendar."""
+        as_of = self.report.as_of
+        if self.options.as_of is not None:
+            return
+        why = clock.doubt(as_of, self.keeper, policy.rules(as_of))
+        if why and self.options.dry_run:
+            self.report.notes.append(f"{why}: a sweep would stop and ask")
+        elif why and not self.options.ask(f"{why}. Is that right?"):
+            raise clock.ClockDoubted(f"{why}: {clock.advice(as_of)}")
 
     def _note_tables_without_policy(self) -> None:
         for layout in map(layout_of, storage_models()):
@@ -100,6 +117,7 @@ class RetentionSweep(Run[SweepReport, Sweep]):
                 self.report.without_policy[layout.table.name] = found.reason
 
     def _rehearse(self, rules: list[Rule]) -> None:
+        self._check_clock()
         if any(rule.archives for rule in rules):
             try:
                 get_shelf().check()
@@ -111,11 +129,13 @@ class RetentionSweep(Run[SweepReport, Sweep]):
         self.watch.stage("Looking for what is due" if archiving is None else "Sweeping")
         limit = self.options.max_records
         budget = math.inf if limit is None else limit
+        users_gone: set[str] = set()
         for rule in rules:
             self.tick()
             table = TableSweep(
-                rule, self.keeper, archiving, self._holds, self.options, self.watch, self.tick
-            )
+                rule, self.keeper, archiving, self._holds, self.options, self.watch, self.tick,
+                users_gone,
+            )  # fmt: skip
             self.report.lines.append(table.line)
             try:
                 table.run(budget)
@@ -163,6 +183,12 @@ class RetentionSweep(Run[SweepReport, Sweep]):
     def _resumed(self, row: Archive) -> None:
         self.report.resumed.append(row.id)
         logged.RESUMED.log(table=row.table, archive=row.id, count=row.count)
+
+    def fail(self, error: Exception) -> None:
+        """As every run; but that another is at work may be foreseen."""
+        super().fail(error)
+        if self.options.if_free and isinstance(error, LeaseHeld):
+            self.report.status = SKIPPED
 
     def asked(self) -> dict[str, Any]:
         return {"dry_run": self.report.dry_run, "as_of": self.report.as_of.isoformat()}

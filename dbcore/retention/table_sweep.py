@@ -18,8 +18,9 @@ from dbcore.retention.errors import NotProven, RetentionError
 from dbcore.retention.holds import HoldIndex
 from dbcore.retention.keepers.interface import Keeper, Removal, Window
 from dbcore.retention.options import SweepOptions
+from dbcore.retention.records import key_text
 from dbcore.retention.report import TableLine
-from dbcore.retention.rules import Rule
+from dbcore.retention.rules import Rule, users_layout
 from dbcore.retention.standing import Standing, due_days
 
 ARCHIVE_RECORDS = 5_000  # in one archive, at most
@@ -45,12 +46,15 @@ class TableSweep:
         options: SweepOptions,
         watch: Watcher,
         tick: Callable[[], None],
+        users_gone: set[str],
     ) -> None:
         self.rule = rule
         self.line = line_of(rule)
         self._keeper = keeper
         self._archiving = archiving  # None: a dry run
-        self._standing = Standing(rule, keeper, holds)
+        # Of the users that a dry run would delete, the joined keys: they keep nothing any more.
+        self._users_gone = users_gone
+        self._standing = Standing(rule, keeper, holds, users_gone)
         self._options = options
         self._watch = watch
         self._tick = tick
@@ -74,9 +78,9 @@ class TableSweep:
 
     def _run(self) -> None:
         policy.check_accepted(self.rule, accept=self._options.accept_policy_change)
-        late = 0
         if not self._options.dry_run:
-            late = policy.accept(self.rule, self._options.who)
+            policy.note_declared(self.rule)
+        late = policy.late_days(self.rule)
         look = marks.look_for(self.rule, self._keeper.target, late, self._options.look_back)
         if look.why and self._keeper.name != "orm":
             self.line.looked_from = look.window.first
@@ -84,6 +88,9 @@ class TableSweep:
         found = self._keeper.count_due(self.rule, look.window)
         if found:
             self._check_share(found, look.window)
+        if not self._options.dry_run:
+            policy.accept(self.rule, self._options.who)
+        if found:
             self._watch.begin(self.line.table, found)
             for page in self._keeper.due(self.rule, look.window):
                 self._sweep(page)
@@ -107,26 +114,32 @@ class TableSweep:
             self._left = min(filter(None, (self._left, window.first)))
 
     def _check_share(self, found: int, window: Window) -> None:
-        """SweepTooLarge if too much of the table would go, and nobody agrees to it.
-
-        What has expired by its own date is not asked about: no reader sees it any more.
-        """
-        if not self.rule.archives or self._options.accept_large_sweep or not self._is_large(found):
+        """SweepTooLarge if too much of the table would go by policy, and nobody agrees to it."""
+        agreed = self.rule.days is None or self._options.accept_large_sweep
+        if agreed or not self._is_large(found):
             return
-        would = sum(
-            len(self._standing.part(page).go) for page in self._keeper.due(self.rule, window)
-        )
+        would = sum(self._by_policy(page) for page in self._keeper.due(self.rule, window))
         if not self._is_large(would):
             return
         share = f"{settings.RETENTION_MAX_SHARE:.0%}"
         what = f"{would:,} records are due, more than {share} of {self.line.table}"
         if self._options.dry_run:
             self.line.notes.append(f"{what}: a sweep would stop and ask")
-        elif not self._options.ask(f"{what}. Archive and delete them?"):
+        elif not self._options.ask(
+            f"{what}. {'Archive and delete' if self.rule.archives else 'Delete'} them?"
+        ):
             raise SweepTooLarge(
                 f"{what}: nothing of it was touched. If that is right, run once with "
                 "--accept-large-sweep, or in parts with --max-records"
             )
+
+    def _by_policy(self, page: Sequence[Item]) -> int:
+        """How many of a page would go by the policy's days. An end of their own, such as a
+        session's, is not asked about: of these all may have ended, and no reader sees them."""
+        go, rule = self._standing.part(page).go, self.rule
+        if not rule.expires:
+            return len(go)
+        return sum(not rule.has_ended(rule.layout.from_item(item)) for item in go)
 
     def _is_large(self, found: int) -> bool:
         records = min(found, self._budget)
@@ -156,6 +169,8 @@ class TableSweep:
         if self._archiving is None:
             line.would += len(go)
             self._budget -= len(go)
+            if self.rule.layout is users_layout():
+                self._users_gone.update(key_text(self.rule.layout, item) for item in go)
             self._watch.advance(len(go))
         elif self.rule.archives:
             for item in go:

@@ -8,7 +8,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from dbcore.retention.archives.keyring import KeyRing
-from settings.base import archive_keys
+from settings.archives import archive_keys
 from tests.settings.test_environment import GOOD, LOAD, run_python
 
 SHOW = "print(s.ARCHIVE_ENCRYPTION_KEYS, s.STORAGES['archives'])"

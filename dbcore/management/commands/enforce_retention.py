@@ -8,12 +8,12 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
-from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from dbcore.management.tool import ToolCommand
 from dbcore.progress import Silence, Words, watcher
 from dbcore.retention.options import SweepOptions, nobody
+from dbcore.retention.report import SKIPPED
 from dbcore.retention.sweep import enforce_retention, process_user
 from dbcore.retention.text_report import print_report
 
@@ -25,7 +25,8 @@ what happens to each table, in this order:
   4. delete each record, on the condition that it is unchanged and under no legal hold
 
 exit status:
-  0  done: every record that is due is deleted, or counted with the reason why it stays
+  0  done: every record that is due is deleted, or counted with the reason why it stays; or another
+     was at work, with --if-free
   2  an archive could not be proven; nothing of it was deleted
   1  failed, stopped or interrupted; the same command goes on where it stopped
 
@@ -40,7 +41,7 @@ see also: manage.py restore_archive --help, manage.py legal_hold --help, docs/re
 
 
 def instant(text: str) -> dt.datetime:
-    """An aware instant from a date, or a date with a time; UTC where no zone is given."""
+    """An instant in UTC from a date, or a date with a time, of UTC where no zone is given."""
     try:
         day = dt.date.fromisoformat(text)
     except ValueError:
@@ -51,7 +52,10 @@ def instant(text: str) -> dt.datetime:
         raise ArgumentTypeError(f"{text!r}: {error}") from None
     if found is None:
         raise ArgumentTypeError(f"{text!r} is no date: give 2026-11-22 or 2026-11-22T12:00:00Z")
-    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+    try:
+        return found.astimezone(dt.UTC) if found.tzinfo else found.replace(tzinfo=dt.UTC)
+    except OverflowError:
+        raise ArgumentTypeError(f"{text!r} is not within the calendar in UTC") from None
 
 
 def _whole(least: int) -> Any:
@@ -89,7 +93,8 @@ class Command(ToolCommand):
         )  # fmt: skip
         what.add_argument(
             "--as-of", type=instant, metavar="DATE",
-            help="what was due at this date (UTC; not in the future; default: now)",
+            help="what was due at this date (UTC; not in the future; default: now, if this "
+            "machine's clock can be right)",
         )  # fmt: skip
         what.add_argument(
             "--max-records", type=_whole(1), metavar="N", help="delete at most so many records"
@@ -108,6 +113,11 @@ class Command(ToolCommand):
             "--accept-large-sweep", action="store_true",
             help="delete even more than RETENTION_MAX_SHARE of a table",
         )  # fmt: skip
+        how.add_argument(
+            "--if-free", action="store_true",
+            help="where another sweep, restore or erasure is at work, say so in a line and exit "
+            "with 0: for a timer on several hosts",
+        )  # fmt: skip
         how.add_argument("--no-input", action="store_true", help="never ask: the answer is no")
         out = parser.add_argument_group("output")
         out.add_argument(
@@ -125,7 +135,8 @@ class Command(ToolCommand):
             accept_policy_change=given["accept_policy_change"],
             accept_large_sweep=given["accept_large_sweep"],
             look_back=given["look_back"],
-            as_of=given["as_of"] or timezone.now(),
+            if_free=given["if_free"],
+            as_of=given["as_of"],
             who=process_user(),
             ask=nobody if given["no_input"] else self._ask,
         )
@@ -133,9 +144,11 @@ class Command(ToolCommand):
         report = enforce_retention(options, watch)
         if given["format"] == "json":
             self.stdout.write(json.dumps(report.as_json(), indent=1, ensure_ascii=False))
+        elif report.status == SKIPPED:
+            self.stdout.write(f"nothing was swept: {report.error}")
         else:
             print_report(report, self.stdout)
-        if report.error:
+        if report.error and report.status != SKIPPED:
             self.stderr.write(f"enforce_retention: {report.error}")
         self.end(report)
 

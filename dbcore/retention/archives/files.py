@@ -13,6 +13,7 @@ from typing import Any
 from django.core.files.storage import FileSystemStorage
 
 from dbcore.errors import ConfigurationError
+from dbcore.retention.archives.manifest import TABLE_NAME
 from dbcore.retention.archives.storage import Facts
 
 _FILE_MODE = 0o600
@@ -70,18 +71,34 @@ class FileArchives(FileSystemStorage):
     def _all(self, prefix: str) -> Iterator[str]:
         """Every file whose name begins so, in order; only the prefix's directory is looked into."""
         root = Path(self.location)
-        for folder, folders, files in os.walk(root / prefix.rpartition("/")[0], onerror=_tell):
-            folders.sort()
+        above = root / prefix.rpartition("/")[0]
+        foreign: list[str] = []
+        for folder, folders, files in os.walk(
+            above, onerror=lambda error: _tell(error, root, foreign), followlinks=True
+        ):
+            # A table's folder may be a link to another disk; one that leads back here is left out.
+            folders[:] = sorted(each for each in folders if not _leads_back(Path(folder, each)))
             for file in sorted(files):
                 name = (Path(folder) / file).relative_to(root).as_posix()
                 if name.startswith(prefix):
                     yield name
+        yield from (name for name in foreign if name.startswith(prefix))
 
 
-def _tell(error: OSError) -> None:
-    """A directory that cannot be read must not pass for an empty one; one that is not there may."""
-    if not isinstance(error, FileNotFoundError):
+def _tell(error: OSError, root: Path, foreign: list[str]) -> None:
+    """A directory that cannot be read must not pass for an empty one; one that is not there may,
+    and one that no table can have made (a disk's `lost+found`) is foreign, and named."""
+    if isinstance(error, FileNotFoundError):
+        return
+    parts = Path(error.filename).relative_to(root).parts
+    if not parts or TABLE_NAME.fullmatch(parts[0]):
         raise error
+    foreign.append(f"{'/'.join(parts)}/")
+
+
+def _leads_back(folder: Path) -> bool:
+    """Whether a folder is a link to one that it is in."""
+    return folder.is_symlink() and folder.resolve() in [each.resolve() for each in folder.parents]
 
 
 def write_new(path: Path, content: bytes) -> None:

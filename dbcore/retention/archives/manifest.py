@@ -27,6 +27,7 @@ COMPRESSION = "gzip"
 ALGORITHM = "AES-256-GCM"
 WRAPPING = "AES-KW"  # RFC 3394
 OBJECT_SUFFIX = ".json.gz.aes"
+TABLE_NAME = re.compile(r"\w[\w.-]*", re.ASCII)  # of which an archive can be
 _DIGEST_BYTES = 8
 _MANIFEST_NAME = re.compile(rf"(?P<object>.+{re.escape(OBJECT_SUFFIX)})\.manifest-(\d{{4,}})\.json")
 

@@ -27,6 +27,7 @@ from dbcore.retention.archives.keyring import KeyRing
 from dbcore.retention.archives.listing import Listed, listed
 from dbcore.retention.archives.manifest import (
     OBJECT_SUFFIX,
+    TABLE_NAME,
     Draft,
     Manifest,
     manifest_name,
@@ -39,7 +40,6 @@ from dbcore.tables import Tier
 
 DEEP_ARCHIVE_DAYS = 2555  # what is kept that long is hardly ever asked for again
 _ID = re.compile(r"[A-Za-z0-9-]{1,36}")
-_TABLE = re.compile(r"\w[\w.-]*", re.ASCII)
 
 
 def get_shelf() -> Shelf:
@@ -69,7 +69,7 @@ class Shelf:
 
     def object_name(self, draft: Draft) -> str:
         """Where an archive will stand: known before it is written."""
-        if not _ID.fullmatch(draft.id) or not _TABLE.fullmatch(draft.table):
+        if not _ID.fullmatch(draft.id) or not TABLE_NAME.fullmatch(draft.table):
             raise RetentionError(f"{draft.table!r} {draft.id!r} cannot name an archive")
         day = draft.created_at.astimezone(dt.UTC).date()
         return f"{draft.table}/{day.isoformat()}/{draft.id}{OBJECT_SUFFIX}"

@@ -3,6 +3,7 @@ and only one that no index opens by user."""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 
@@ -69,9 +70,14 @@ class DynamoKeeper:
             return table.get("ItemCount", 0) > records or self._counts_more(layout, records)
 
     def _counts_more(self, layout: ItemLayout, records: int) -> bool:
-        request: Request = {"TableName": layout.table_name, "Select": "COUNT"}
-        if layout.table.needs_due_day:
-            request["IndexName"] = DUE_DAY_INDEX  # its entries are keys alone
+        """By the index that finds what is due: the table itself is not scanned."""
+        day_index = layout.table.day_index
+        request: Request = {
+            "TableName": layout.table_name,
+            "Select": "COUNT",
+            # The due days' entries are keys alone.
+            "IndexName": DUE_DAY_INDEX if day_index is None else day_index.name,
+        }
         left = records + 1
         while left > 0:
             answer = self.wire.call("Scan", {**request, "Limit": left})
@@ -80,6 +86,12 @@ class DynamoKeeper:
                 break
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
         return left <= 0
+
+    def lives(self, rule: Rule, window: Window) -> bool:
+        # What is found on the day of its own sign of life, as if it were kept for no time.
+        at_once = dataclasses.replace(rule, days=0)
+        with available():
+            return self._finder(at_once, window).finds_any()
 
     def remove(self, rule: Rule, items: Sequence[Item]) -> list[Removal]:
         now = max(rule.now, self._clock())

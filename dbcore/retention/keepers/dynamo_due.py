@@ -63,6 +63,10 @@ class Finder:
                 requests = list(_following(requests, answers))
         return total
 
+    def finds_any(self) -> bool:
+        """Whether the days of the window have any record."""
+        return next(self._requests_of_full_days(), None) is not None
+
     def pages(self) -> Iterator[list[Item]]:
         """What is due, oldest day first."""
         return in_pages(self._due_items())

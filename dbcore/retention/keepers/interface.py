@@ -104,6 +104,10 @@ class Keeper(Protocol):
     def has_more_than(self, layout: ItemLayout, records: int) -> bool:
         """Whether the table has more records than this. Costs at most that many index entries."""
 
+    def lives(self, rule: Rule, window: Window) -> bool:
+        """Whether a record of the table has a sign of life, from which its policy counts, on a day
+        of the window. The table is one that is archived. Costs a few index entries a day."""
+
     def remove(self, rule: Rule, items: Sequence[Item]) -> list[Removal]:
         """Delete each record that is still what it was, is not held and not kept; what became of
         each, in order. The unique values of a deleted record are free again."""

@@ -80,6 +80,10 @@ class OrmKeeper:
             some = rows_of(layout, self.alias).values("pk")[: records + 1]
             return some.count() > records
 
+    def lives(self, rule: Rule, window: Window) -> bool:
+        with self._available():
+            return self._finder(rule).lives(window)
+
     def remove(self, rule: Rule, items: Sequence[Item]) -> list[Removal]:
         ends: list[Removal] = []
         for at in range(0, len(items), AT_ONCE):

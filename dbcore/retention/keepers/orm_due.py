@@ -14,10 +14,10 @@ from django.db.models import Q
 from dbcore.attributes import Item
 from dbcore.errors import ConfigurationError, InvalidValue
 from dbcore.items import ItemLayout
-from dbcore.retention.keepers.interface import PAGE
+from dbcore.retention.keepers.interface import PAGE, Window
 from dbcore.retention.keepers.pages import in_pages
 from dbcore.retention.keepers.rows import Rows, item_of, rows_of
-from dbcore.retention.rules import Rule
+from dbcore.retention.rules import Rule, days_before
 from dbcore.stores import validation
 
 Unreadable = Callable[[models.Model, str], None]  # is told of a row, and why it is no item
@@ -49,6 +49,16 @@ class Finder:
     def count(self) -> int:
         """How many records are due."""
         return sum(rows.count() for _, rows in self.queries())
+
+    def lives(self, window: Window) -> bool:
+        """Whether a record's leading instant is on a day of the window."""
+        policy = self.rule.policy
+        assert policy is not None
+        lead = _leading(self.rule.layout, policy.since)
+        first = dt.datetime.combine(window.first, dt.time.min, dt.UTC)
+        last = dt.datetime.combine(window.last, dt.time.max, dt.UTC)
+        rows = rows_of(self.rule.layout, self.alias)
+        return rows.filter(**{f"{lead}__gte": first, f"{lead}__lte": last}).exists()
 
     def pages(self) -> Iterator[list[Item]]:
         """What is due; of each way of being due the oldest first."""
@@ -101,7 +111,7 @@ def passes_of(rule: Rule) -> list[Pass]:
     # An expiry counts in whole seconds: this one has passed to its end.
     now = rule.now.replace(microsecond=999_999)
     for deadline in layout.table.expires:
-        found.append(Pass(deadline.field, now - dt.timedelta(days=deadline.days)))
+        found.append(Pass(deadline.field, days_before(now, deadline.days)))
     return [each for each in found if not _is_covered(each, found)]
 
 

@@ -460,6 +460,29 @@ def test_a_mark_never_passes_what_was_left_behind(keeper: Keeper) -> None:
     assert SweepMark.objects.get().swept_through == (NOW - DAY).date()
 
 
+def test_who_asks_to_look_less_far_back_hides_nothing_from_the_sweeps_after(
+    keeper: Keeper,
+) -> None:
+    old = put(keeper, models.Plan, NOW - (365 + 20) * DAY)
+    found = [done(sweep(models.Plan, look_back=days)).lines[0].due for days in (5, 5)]
+    assert not SweepMark.objects.exists()
+    if keeper.name == "dynamodb":
+        assert found == [0, 0]
+        assert there(keeper, models.Plan, [old]) == [True]
+    assert done(sweep(models.Plan)).lines[0].deleted == (keeper.name == "dynamodb")
+    mark = SweepMark.objects.get()
+    assert mark.swept_through == (NOW - DAY).date()
+    mark.swept_through, mark.looked_back_at = (NOW - 10 * DAY).date(), NOW - 3 * DAY
+    mark.save()
+    done(sweep(models.Plan, look_back=5))
+    assert SweepMark.objects.get().swept_through == (NOW - 10 * DAY).date(), "days between unseen"
+    done(sweep(models.Plan, look_back=10))
+    assert SweepMark.objects.get().swept_through == (NOW - DAY).date()
+    assert SweepMark.objects.get().looked_back_at == mark.looked_back_at
+    done(sweep(models.Plan, look_back=50))
+    assert SweepMark.objects.get().looked_back_at == NOW
+
+
 def test_one_process_at_a_time_sweeps(keeper: Keeper) -> None:
     item = put(keeper, models.Plan, NOW - 400 * DAY)
     with keeper.lease("retention", "another"):

@@ -209,6 +209,54 @@ def test_a_directory_that_cannot_be_read_does_not_pass_for_an_empty_one(
         list(shelf.listed())
 
 
+def test_a_folder_of_the_disk_s_own_is_named_and_keeps_nothing_from_being_listed(
+    shelf: Shelf, archive_dir: Path
+) -> None:
+    """`lost+found` is root's alone on every ext4: the child is somebody else."""
+    manifest = shelf.write(draft_of(), PLANS, plans())
+    (archive_dir / "lost+found").mkdir(mode=0o700)
+    for path in archive_dir.rglob("*"):
+        if path.name != "lost+found":
+            path.chmod(0o755)
+    above = archive_dir
+
+    def work() -> str:
+        if os.getuid() == 0:
+            for folder in (above, *above.parents):  # pytest's are root's alone
+                folder.chmod(folder.stat().st_mode | 0o755)
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+        else:
+            (above / "lost+found").chmod(0)
+        return "\n".join(f"{each.object_name} {each.foreign}" for each in shelf.listed())
+
+    assert in_a_child(work).splitlines() == [f"{manifest.object_name} False", "lost+found/ True"]
+
+
+def test_a_table_s_folder_may_be_a_link_to_another_disk(
+    shelf: Shelf, archive_dir: Path, tmp_path: Path
+) -> None:
+    """What can be written and read is listed, too: it is not taken for missing."""
+    first = shelf.write(draft_of(), PLANS, plans())
+    (archive_dir / "plans").rename(tmp_path / "other disk")
+    (archive_dir / "plans").symlink_to(tmp_path / "other disk")
+    second = shelf.write(draft_of(), PLANS, plans())
+    assert {each.id for each in shelf.manifests()} == {first.id, second.id}
+    for manifest in (first, second):
+        assert shelf.standing(manifest.object_name) == manifest
+    shelf.discard(second.object_name)
+    assert [each.id for each in shelf.manifests()] == [first.id]
+
+
+def test_a_link_that_leads_back_to_where_it_is_does_not_lead_in_circles(
+    shelf: Shelf, archive_dir: Path
+) -> None:
+    manifest = shelf.write(draft_of(), PLANS, plans())
+    (archive_dir / "plans" / "again").symlink_to("..")
+    (archive_dir / "plans" / "self").symlink_to(".")
+    assert [each.object_name for each in shelf.listed()] == [manifest.object_name]
+
+
 @pytest.mark.parametrize(
     ("keys", "named"),
     [({}, "ARCHIVE_ENCRYPTION_KEYS is empty"), ({"short": b"x"}, "key 'short' is not 32 bytes")],

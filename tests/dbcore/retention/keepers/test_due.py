@@ -24,7 +24,7 @@ from dbcore.retention.keepers.interface import PAGE, Removal, Window
 from dbcore.retention.keepers.orm_due import Finder, _along
 from dbcore.retention.policy import is_swept
 from dbcore.schema import storage_models
-from dbcore.wire import HOOKS
+from dbcore.wire import HOOKS, Call
 from tests.dbcore.retention.keepers.kept import (
     DAY,
     MICROSECOND,
@@ -259,3 +259,18 @@ def test_a_table_is_counted_no_further_than_it_must_be(kept: Kept) -> None:
     kept.put(*(error_log(f"e{n}") for n in range(20)))
     assert kept.keeper.has_more_than(layout, 19)
     assert not kept.keeper.has_more_than(layout, 20)
+
+
+@pytest.mark.parametrize("make", [error_log, event])
+def test_a_table_is_counted_by_its_days_and_not_scanned(in_dynamodb: Kept, make: Any) -> None:
+    records = [make(f"e{n}", n * DAY) for n in range(5)]
+    in_dynamodb.put(*records)
+    seen: list[Call] = []
+    HOOKS.append(seen.append)
+    try:
+        assert in_dynamodb.keeper.has_more_than(layout_of(type(records[0])), 4)
+        assert not in_dynamodb.keeper.has_more_than(layout_of(type(records[0])), 5)
+    finally:
+        HOOKS.remove(seen.append)
+    assert [call.index for call in seen if call.operation == "Scan"]
+    assert all(call.index for call in seen if call.operation == "Scan"), seen
