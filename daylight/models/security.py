@@ -85,6 +85,7 @@ class AuditLog(AppendOnly):
         personal=(
             "user_id",
             "session_id",
+            "resource",  # text of the caller's: often user/ID, or an address
             "ip_address",
             "user_agent",
             "details",

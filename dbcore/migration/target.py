@@ -12,6 +12,7 @@ from dbcore.guards import guard_table
 from dbcore.items import ItemLayout
 from dbcore.leases import lease_table
 from dbcore.migration.errors import MigrationError
+from dbcore.schema import hold_table
 from dbcore.table_sync import sync_tables
 from dbcore.wire import Wire, get_wire
 from dbcore.wire.answers import error_code
@@ -27,6 +28,8 @@ def make_ready(layouts: Iterable[ItemLayout], *, make: bool = True) -> None:
     """Make the tables that are missing; MigrationError where one cannot be used, or where one is
     missing and not to be made."""
     names = {layout.table_name for layout in layouts} | {guard_table(), lease_table()}
+    if make:
+        names.add(hold_table())  # copying needs none; holds and erasures do from then on
     # Once, so that an engine out of reach is told of once and not for each table.
     there = set(_table_names(get_wire()))
     missing = sorted(names - there)

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from dbcore.models import new_run_id
+from dbcore.retention.erased import known_as
 from dbcore.retention.errors import RetentionError
 from dbcore.retention.logged import AUDIT_ENDLESS
 
@@ -36,7 +37,8 @@ class Act:
     """What somebody is about to do.
 
     `resource` and `details` never name a user. `user` does, where the entry is to be about that
-    user's data: then it is theirs, and their erasure clears it with the rest.
+    user's data: then it is theirs, and their erasure clears it with the rest. Of one who was erased
+    before, it has the pseudonym.
     """
 
     action: str
@@ -103,7 +105,8 @@ def _tell(act: Act, phase: str, outcome: str, details: Mapping[str, Any]) -> Non
             "resource": act.resource,
             "who": act.who,
             "why": act.why,
-            "user": act.user,
+            # Asked each time: an erasure may come between an act's two entries.
+            "user": None if act.user is None else known_as(act.user),
             "details": dict(details),
         }
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from dbcore.items import ItemLayout
 from dbcore.models import DeadLetter, LegalHold, MigrationRun, RestoredRecord, Sweep
 from dbcore.retention.records import key_text, layouts
 
+_ABOUT_A_RECORD = ("why", "reason")  # texts of an entry beside its key: they may quote a value
 _CHUNK = 200  # dead letters in hand at once: a row may be hundreds of kilobytes
 
 
@@ -112,23 +114,35 @@ def _is_keyed_by_owner(layout: ItemLayout) -> bool:
 
 
 def _scrub(model: type[models.Model], user: str, pseudonym: str) -> int:
-    """Replace the user's id, and keys that begin with it, in the reports of runs."""
+    """Replace the user's id, and keys that begin with it, in what runs have reported."""
     count = 0
-    for key, report in model._default_manager.values_list("pk", "report").iterator():
-        clean = _without(report, user, pseudonym)
-        if clean != report:
-            count += model._default_manager.filter(pk=key).update(report=clean)
+    for key, *told in model._default_manager.values_list("pk", "report", "error").iterator():
+        report, error = (_without(each, user, pseudonym) for each in told)
+        if [report, error] != told:
+            rows = model._default_manager.filter(pk=key)
+            count += rows.update(report=report, error=error)
     return count
 
 
 def _without(value: Any, user: str, pseudonym: str) -> Any:
     if isinstance(value, dict):
-        return {name: _without(each, user, pseudonym) for name, each in value.items()}
+        clean = {name: _without(each, user, pseudonym) for name, each in value.items()}
+        if clean.get("key") != value.get("key"):
+            clean |= {name: "" for name in _ABOUT_A_RECORD if name in clean}
+        return clean
     if isinstance(value, list):
         return [_without(each, user, pseudonym) for each in value]
-    if isinstance(value, str) and (value == user or value.startswith(_prefix(user))):
-        return pseudonym
-    return value
+    if not isinstance(value, str):
+        return value
+    starts = (_prefix(user), *(f"{name}{end}" for name in _names(user) for end in (" ", ":")))
+    if value in _names(user) or value.startswith(starts):
+        return pseudonym  # all of it: it is about the user, or a record of theirs
+    return re.sub(rf"(?<!\S){re.escape(_prefix(user))}\S*", pseudonym, value)
+
+
+def _names(user: str) -> tuple[str, str]:
+    """The user's id, and as the key of a record."""
+    return user, joined_key((user,))
 
 
 def _forget_admin_log(user: str, pseudonym: str) -> int:

@@ -50,6 +50,12 @@ def pseudonym_of(erasure: Erasure) -> str:
     return f"erased-{erasure.id.replace('-', '')[-12:]}"
 
 
+def known_as(user: str) -> str:
+    """A user's id; of one who was erased, what stands for it."""
+    erasure = erasure_of(user)
+    return user if erasure is None else pseudonym_of(erasure)
+
+
 def stays_redacted(layout: ItemLayout) -> bool:
     """Whether a record outlives its user's erasure, without what is personal."""
     table = layout.table

@@ -24,11 +24,12 @@ from dbcore.retention.books import forget_graces, forget_in_books, forget_log_of
 from dbcore.retention.erased import erasure_of, pseudonym_of, redacted, stays_redacted, subject_of
 from dbcore.retention.erasure_report import ArchiveNamed, ErasureReport, TableCount
 from dbcore.retention.errors import HeldByLaw, RetentionError
-from dbcore.retention.holds import HoldIndex, active_holds, check_signed, described
-from dbcore.retention.in_use import keepers_in_use
+from dbcore.retention.holds import HoldIndex, active_holds, check_signed, described, sync_holds
+from dbcore.retention.in_use import stores_in_use
 from dbcore.retention.keepers.gate import hold_gate
 from dbcore.retention.keepers.interface import Keeper, Removal
 from dbcore.retention.logged import ERASURE_BEGUN, ERASURE_ENDED, erased, told
+from dbcore.retention.marked import mark
 from dbcore.retention.records import check_user, layouts, owner_of
 from dbcore.retention.rules import Rule, users_layout
 from dbcore.retention.searching import archives_of
@@ -61,8 +62,9 @@ def erase_user(
     and takes what has been written since.
 
     HeldByLaw names the legal hold that forbids it; RetentionError: an id that nothing belongs to,
-    or a blank who or why; NotErased: records keep appearing, or could not be removed; LeaseHeld: a
-    sweep or restore is at work; AuditFailed; the stores' own errors.
+    or a blank who or why; ConfigurationError, RetentionError as well where it cannot be marked
+    beside the archives: nothing is erased then; NotErased: records keep appearing, or could not be
+    removed; LeaseHeld: a sweep or restore is at work; AuditFailed; the stores' own errors.
     """
     check_user(user)
     check_signed(who, why)
@@ -86,8 +88,9 @@ class _Erasing:
     def __init__(self, user: str, now: dt.datetime) -> None:
         self.user = user
         self.now = now
-        self.report = ErasureReport(user)
-        self._keepers = keepers_in_use()
+        stores = stores_in_use()
+        self.report = ErasureReport(user, not_looked_at=stores.not_looked_at)
+        self._keepers = stores.keepers
         self._counts: dict[tuple[str, str], TableCount] = {}
         self._standing = erasure_of(user)
         self._keep: Callable[[], None] = lambda: None
@@ -140,7 +143,10 @@ class _Erasing:
             if self._standing is None:
                 with transaction.atomic(durable=True):
                     erasure.save(force_insert=True)
+            mark(erasure)
             ending.outcome = PARTIAL
+            for keeper in self._keepers:  # one that has run out may still stand there, and name
+                sync_holds(keeper, timezone.now(), again=False)
             self._erase_all(pseudonym_of(erasure), pauses)
             self.report.forgotten = forget_in_books(self.user, pseudonym_of(erasure))
             self._complete(erasure)

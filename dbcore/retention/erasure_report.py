@@ -50,6 +50,7 @@ class ErasureReport:
     dead_letters: int = 0
     forgotten: Forgotten = field(default_factory=Forgotten)
     archives: list[ArchiveNamed] = field(default_factory=list)
+    not_looked_at: str = ""  # why a store may have records of the user that nobody looked for
 
     @property
     def records(self) -> int:

@@ -21,9 +21,11 @@ from dbcore.models import DeadLetter
 from dbcore.retention.archives import Manifest, get_shelf
 from dbcore.retention.audit import PARTIAL, SUCCESS, Act, audited
 from dbcore.retention.books import letters_of, source_columns
+from dbcore.retention.erased import erasure_of
 from dbcore.retention.errors import NotProven, NotThawed
-from dbcore.retention.in_use import keepers_in_use
+from dbcore.retention.in_use import stores_in_use
 from dbcore.retention.keepers.interface import Keeper
+from dbcore.retention.marked import recall
 from dbcore.retention.records import check_user, layout_named, layouts, owner_of
 from dbcore.retention.restore_report import EXIT_DONE, EXIT_LEFT, EXIT_UNPROVEN, Unread
 from dbcore.retention.rules import users_layout
@@ -40,6 +42,9 @@ class ExportReport:
     dead_letters: int = 0
     unproven: list[Unread] = field(default_factory=list)
     frozen: list[Unread] = field(default_factory=list)
+    erased_at: dt.datetime | None = None  # when the user's erasure began
+    left_out: list[str] = field(default_factory=list)  # archives, since the user was erased
+    not_looked_at: str = ""  # why a store may have records of the user that nobody looked for
 
     @property
     def records(self) -> int:
@@ -77,8 +82,10 @@ def export_user(
     Its keys: user, exported_at, store, tables (of the primary store: name -> records, each field ->
     value, attributes that no field has under their own names), other_stores (name -> tables),
     withheld (table -> fields), archived (table -> {archive, record}; null where `archives` are not
-    asked for), dead_letters, unread (archives that could not be read, and why),
-    tables_without_personal_records. Times are ISO 8601 in UTC.
+    asked for), dead_letters, unread (archives that could not be read, and why), not_looked_at (why
+    a store could not be asked, else ""), erased (null, or since when the user is, and the archives
+    that are left out for it: they still have records of theirs, which nobody gets back),
+    tables_without_personal_records. Times are ISO 8601, UTC.
 
     RetentionError for what is no id, AuditFailed, the stores' own errors; `out` is then incomplete.
     """
@@ -103,7 +110,13 @@ class _Export:
 
     def write(self, archives: bool) -> None:
         """The whole document, in order."""
-        primary, *others = keepers_in_use()
+        stores = stores_in_use()
+        if archives:
+            recall(get_shelf())
+        primary, *others = stores.keepers
+        self.report.not_looked_at = stores.not_looked_at
+        erasure = erasure_of(self._user)
+        self.report.erased_at = None if erasure is None else erasure.started_at
         self._text(b'{"user":')
         self._value(self._user)
         self._member("exported_at", timestamp_text(self._now))
@@ -126,6 +139,8 @@ class _Export:
         self._member(
             "unread", [{"archive": e.archive, "table": e.table, "why": e.why} for e in unread]
         )
+        self._member("not_looked_at", stores.not_looked_at)
+        self._member("erased", self._erased())
         self._member("tables_without_personal_records", without_personal_records())
         self._text(b"}\n")
 
@@ -163,6 +178,9 @@ class _Export:
     def _from_archives(self) -> Iterator[tuple[str, Any]]:
         shelf = get_shelf()
         for row in archives_of(self._user):
+            if self.report.erased_at is not None:
+                self.report.left_out.append(row.pk)
+                continue
             try:
                 layout = layout_named(row.table)
                 items = shelf.open(Manifest.from_json(row.manifest), layout)
@@ -177,6 +195,10 @@ class _Export:
                     archived = self.report.archived
                     archived[row.table] = archived.get(row.table, 0) + 1
                     yield row.table, {"archive": row.pk, "record": readable(layout, item)}
+
+    def _erased(self) -> Any:
+        at = self.report.erased_at
+        return at and {"since": timestamp_text(at), "archives": self.report.left_out}
 
     def _letters(self) -> Iterator[Any]:
         for letter in letters_of(self._user):
@@ -213,7 +235,8 @@ def owned() -> list[ItemLayout]:
 
 
 def without_personal_records() -> list[str]:
-    """The tables whose records belong to no user: nothing in them is erased or exported."""
+    """The tables whose records belong to no user: nothing in them is erased or exported, also where
+    a value of theirs happens to be a user's id (a rate limit's identifier)."""
     return [layout.table.name for layout in layouts() if layout.table.owner is None]
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from django.db import models, transaction
@@ -25,7 +26,7 @@ from dbcore.leases import LeaseHeld
 from dbcore.models import LegalHold, new_run_id
 from dbcore.retention.audit import Act, audited
 from dbcore.retention.errors import RetentionError
-from dbcore.retention.in_use import keepers_in_use
+from dbcore.retention.in_use import InUse, keepers_in_use, stores_in_use
 from dbcore.retention.keepers.gate import hold_gate
 from dbcore.retention.keepers.interface import HoldKey, Keeper
 from dbcore.retention.records import (
@@ -127,8 +128,16 @@ def hold_key(hold: LegalHold) -> HoldKey:
 def described(hold: LegalHold) -> str:
     """A hold, in words: its id, what it is on, who placed it and why, and its end."""
     on = " ".join(part for part in (hold.scope, hold.table, hold.subject) if part)
-    end = "until it is lifted" if hold.until is None else f"until {hold.until:%Y-%m-%d %H:%M} UTC"
+    end = "until it is lifted" if hold.until is None else f"until {_end_text(hold.until)}"
     return f"legal hold {hold.id} on {on} ({hold.placed_by}: {hold.reason}; {end})"
+
+
+def _end_text(until: dt.datetime) -> str:
+    """When a hold ends. People name its last day, which is then whole within it."""
+    end = until.astimezone(dt.UTC)
+    if end.time() == dt.time():
+        return f"the end of {end - dt.timedelta(days=1):%Y-%m-%d} UTC"
+    return f"{end:%Y-%m-%d %H:%M} UTC"
 
 
 def place_hold(
@@ -140,11 +149,12 @@ def place_hold(
     it again makes good a call that was killed. `until` is an aware datetime, None: until lifted.
     RetentionError (blank who or why, an end that is past, an empty or overlong subject),
     AuditFailed. RetentionError as well where a store cannot be reached: the hold is in the books
-    then, and the same call again or the next sweep sees to the rest.
+    then, and the same call again or the next sweep sees to the rest. `warnings` name a store that
+    nobody could look at.
     """
     check_signed(who, why)
     if until is not None and until <= now:
-        raise RetentionError(f"the hold would have ended already, at {until:%Y-%m-%d %H:%M} UTC")
+        raise RetentionError(f"the hold would have ended already: {_end_text(until)} is past")
     key = subject.key
     fields = {"scope": key.scope, "table": key.table, "subject": key.subject}
     fields |= {"reason": why, "placed_by": who}
@@ -157,9 +167,9 @@ def place_hold(
             # looked for holds before this one is still to come.
             with transaction.atomic(durable=True), hold_gate():
                 hold.save(force_insert=True)
-        keepers = keepers_in_use()
-        _enforce(keepers, now, f"legal hold {hold.id} is in the books, and not enforced by")
-    return Placed(hold, standing is None, tuple(_warnings(subject, keepers)))
+        stores = stores_in_use()
+        _enforce(stores.keepers, now, f"legal hold {hold.id} is in the books, and not enforced by")
+    return Placed(hold, standing is None, tuple(_warnings(subject, stores)))
 
 
 def lift_hold(hold_id: str, *, who: str, why: str, now: dt.datetime) -> bool:
@@ -187,7 +197,7 @@ def _enforce(keepers: Sequence[Keeper], now: dt.datetime, otherwise: str) -> Non
     that cannot."""
     for keeper in keepers:
         try:
-            sync_holds(keeper, now)
+            sync_holds(keeper, now, again=False)
         except (DbcoreError, BotoCoreError, ClientError) as error:
             raise RetentionError(
                 f"{otherwise} {keeper.name} yet: {error}. Run the same command again, or leave it "
@@ -195,37 +205,43 @@ def _enforce(keepers: Sequence[Keeper], now: dt.datetime, otherwise: str) -> Non
             ) from error
 
 
-def sync_holds(keeper: Keeper, now: dt.datetime) -> None:
-    """Make a store respect just the holds that are in force.
+def sync_holds(keeper: Keeper, now: dt.datetime, *, again: bool = True) -> None:
+    """Make a store respect just the holds that are in force; `again`: also on records that were
+    written since they were placed, as far as those expire by themselves.
 
     LeaseHeld where another process has been at it for PATIENCE seconds.
     """
-    with _alone(keeper):
+    with _alone(keeper) as lease:
         # Read only now: whoever held the lease before has enforced all that was committed before.
-        keeper.enforce_holds([(hold_key(hold), hold.until) for hold in active_holds(now)])
+        holds = [(hold_key(hold), hold.until) for hold in active_holds(now)]
+        keeper.enforce_holds(holds, again=again, keep=lease.keep)
 
 
 @contextmanager
-def _alone(keeper: Keeper) -> Iterator[None]:
+def _alone(keeper: Keeper) -> Iterator[Any]:
     """The store's lease on its holds, waited for."""
     give_up = time.monotonic() + PATIENCE
     with ExitStack() as entered:
         while True:
             try:
-                entered.enter_context(keeper.lease(LEASE, new_run_id()))
+                lease = entered.enter_context(keeper.lease(LEASE, new_run_id()))
                 break
             except LeaseHeld:
                 if time.monotonic() > give_up:
                     raise
                 time.sleep(_PAUSE)
-        yield
+        yield lease
 
 
-def _warnings(subject: Subject, keepers: Sequence[Keeper]) -> Iterator[str]:
-    """That there is no such user or record: it may be restored later, or be a typing error."""
+def _warnings(subject: Subject, stores: InUse) -> Iterator[str]:
+    """That a store was not looked at; that there is no such user or record: it may be restored
+    later, or be a typing error."""
+    if stores.not_looked_at:
+        yield f"{stores.not_looked_at}. If it has records, place the hold again once it answers"
     if subject.layout is None:
         return
-    if any(keeper.read(subject.layout, [subject.item_key])[0] is not None for keeper in keepers):
+    found = (keeper.read(subject.layout, [subject.item_key])[0] for keeper in stores.keepers)
+    if any(item is not None for item in found):
         return
     what = f"no {subject.layout.table.name} record {key_text(subject.layout, subject.item_key)!r}"
     yield f"there is {what}: the hold is placed all the same, and holds it once it is there"

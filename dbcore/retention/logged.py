@@ -69,8 +69,8 @@ def table_swept(line: TableLine, error: Exception | None = None) -> None:
 
 
 RESTORE_BEGUN = Event(
-    LOGGER, (INFO,), "restore begun", ("resource", "into", "dry_run", "overwrite"),
-    "`restore_archive` begins; `resource` is what is restored, and names no user and no record",
+    LOGGER, (INFO,), "restore begun", ("selected", "into", "dry_run", "overwrite"),
+    "`restore_archive` begins; `selected` is what is restored, and names no user and no record",
     told=True,
 )  # fmt: skip
 RESTORED = ("found", "restored", "present", "newer", "taken", "unfit", "held", "older", "erased",

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from dbcore.models import Archive, Sweep
 from dbcore.progress import Silence, Watcher
+from dbcore.retention import marked
 from dbcore.retention.archives import Manifest, Shelf
 from dbcore.retention.archives.listing import Listed
 from dbcore.retention.errors import NotProven, RetentionError
@@ -75,6 +76,27 @@ class _Reconciliation(ShelfWork):
             else:
                 what = f"{name}: the object is missing, and so is its manifest"
                 self._report.problems.append(Finding(name, what))
+        self._erasures()
+
+    def _erasures(self) -> None:
+        """Make the book of erasures and the markers of them agree."""
+        mended, act = self._report.mended, not self._report.dry_run
+        missing = {name for _, name in marked.unknown(self.shelf)}
+        for name in self.shelf.markers.names().values():
+            self.tick()
+            try:
+                marker = self.shelf.markers.read(name)
+            except NotProven as error:
+                self._report.problems.append(Finding(name, str(error)))
+                continue
+            if name in missing:
+                if act:
+                    marked.enter(marker)
+                mended.append(Finding(name, "the erasure is in Django's database again"))
+        for marker in marked.unmarked(self.shelf):
+            if act:
+                self.shelf.markers.write(marker)
+            mended.append(Finding(marker.name, "the marker of an erasure is written again"))
 
     def asked(self) -> dict[str, Any]:
         return {"deep": self._report.deep}

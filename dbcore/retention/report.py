@@ -13,6 +13,15 @@ EXIT_UNPROVEN = 2
 SKIPPED = "skipped"  # the status where another was at work, and that was foreseen
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A record that cannot be read as one of its table. The key stands alone, so that an erasure
+    finds it; `why` quotes no value."""
+
+    key: str
+    why: str
+
+
 @dataclass(slots=True)
 class TableLine:
     """One table's part of a sweep. Every record found due is in exactly one of the counts from
@@ -38,6 +47,7 @@ class TableLine:
     looked_from: dt.date | None = None
     seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
+    unreadable_records: list[Unreadable] = field(default_factory=list)  # the first of them
     error: str = ""
 
     @property

@@ -27,6 +27,7 @@ from dbcore.retention.erased import erased_among, pseudonym_of, redacted, stays_
 from dbcore.retention.errors import NotProven, NotThawed, RetentionError
 from dbcore.retention.keepers.choice import keeper_named, primary_keeper
 from dbcore.retention.logged import RESTORE_BEGUN, RESTORE_ENDED, restored, told
+from dbcore.retention.marked import recall
 from dbcore.retention.plain_files import write_lines
 from dbcore.retention.records import key_text, layout_named, owner_of
 from dbcore.retention.restore_report import EXIT_DONE, EXIT_LEFT, RestoreReport, Unread
@@ -96,7 +97,7 @@ class _Restore:
     def run(self) -> RestoreReport:
         """All of it."""
         asked = {
-            "resource": self._selection.resource,
+            "selected": self._selection.resource,
             "into": "files" if self._options.folder else self._keeper.name,
             "dry_run": self._options.dry_run,
             "overwrite": self._options.overwrite,
@@ -110,6 +111,7 @@ class _Restore:
 
     def _run(self) -> None:
         grace_until(self._now)  # refused before anything is done
+        recall(self._shelf)  # in a dry run, too: its counts are to be true
         found = [row.pk for row in self._selection.rows()]
         if not found:
             raise RetentionError(f"{self._selection.described()}: no archive may hold any")

@@ -32,6 +32,7 @@ class RotationReport(ShelfReport):
     rewrapped: list[str] = field(default_factory=list)  # of a dry run: would be
     already: int = 0
     uses: dict[str, int] = field(default_factory=dict)  # archives by the id of their key
+    erasures: int = 0  # markers of erasures that are sealed with the first key, or would be
     removable: list[str] = field(default_factory=list)
 
 
@@ -49,6 +50,7 @@ class _Rotation(ShelfWork):
     def __init__(self, shelf: Shelf, watch: Watcher, report: RotationReport) -> None:
         super().__init__(shelf, watch)
         self._report = report
+        self._sealing: set[str] = set()  # keys that seal a marker of an erasure
 
     def work(self) -> None:
         report = self._report
@@ -64,11 +66,25 @@ class _Rotation(ShelfWork):
             if state != Archive.State.WRITING:
                 self._count(key_id)
                 self._problem(name, f"{name}: the object is missing, and so is its manifest")
+        self._erasures()
         if not report.problems:
             report.removable = [
                 each for each in self.shelf.keys.ids
-                if each != report.first_key and not report.uses.get(each)
+                if each not in {report.first_key, *self._sealing} and not report.uses.get(each)
             ]  # fmt: skip
+
+    def _erasures(self) -> None:
+        """Seal the markers of erasures anew: they are to be read when their key is gone."""
+        for name in self.shelf.markers.names().values():
+            self.tick()
+            try:
+                marker = self.shelf.markers.read(name)
+                if not self._report.dry_run:
+                    marker = self.shelf.markers.reseal(marker)
+                self._report.erasures += 1
+                self._sealing.add(marker.key_id)
+            except NotProven as error:
+                self._problem(name, str(error))
 
     def counted(self) -> dict[str, int]:
         report = self._report

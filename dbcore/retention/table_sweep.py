@@ -19,7 +19,7 @@ from dbcore.retention.holds import HoldIndex
 from dbcore.retention.keepers.interface import Keeper, Removal, Window
 from dbcore.retention.options import SweepOptions
 from dbcore.retention.records import key_text
-from dbcore.retention.report import TableLine
+from dbcore.retention.report import TableLine, Unreadable
 from dbcore.retention.rules import Rule, users_layout
 from dbcore.retention.standing import Standing, due_days
 
@@ -109,7 +109,7 @@ class TableSweep:
             (key, why) for (name, key), why in self._keeper.unreadable.items() if name == table
         ]
         self.line.unreadable = len(found)
-        self.line.notes += [f"{key} cannot be read: {why}" for key, why in found[:_SHOWN]]
+        self.line.unreadable_records = [Unreadable(*each) for each in found[:_SHOWN]]
         if found:
             self._left = min(filter(None, (self._left, window.first)))
 

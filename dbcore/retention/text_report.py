@@ -41,6 +41,8 @@ def print_report(report: SweepReport, out: Any) -> None:
     for line in report.lines:
         for note in line.notes:
             console.print(f"  {line.table}: {note}", markup=False)
+        for each in line.unreadable_records:
+            console.print(f"  {line.table}: {each.key}: {each.why}", markup=False)
     _without_policy(console, report)
     _earlier(console, report)
     for note in report.notes:

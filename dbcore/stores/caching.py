@@ -225,7 +225,7 @@ def _of(record: models.Model) -> tuple[type[models.Model], dict[str, Any]]:
 def _record(model: type[Record], item: Item, live_at: dt.datetime | None) -> Record | None:
     """The record of a cached item; None when it has expired since."""
     layout = layout_of(model)
-    if live_at is not None and has_expired(item, live_at.timestamp()):
+    if live_at is not None and has_expired(layout, item, live_at.timestamp()):
         return None
     found: Record = validation.record_from(layout, layout.from_item(item))
     return found

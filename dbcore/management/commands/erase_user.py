@@ -87,7 +87,10 @@ class Command(ToolCommand):
             write(f"  archive {archive.archive} of {archive.table} still has records ({kind})")
         if report.archives:
             write("  restores leave out what these archives have of the user")
-        write(f"  hold nothing of a user: {', '.join(without_personal_records())}")
+        tables = ", ".join(without_personal_records())
+        write(f"  not looked into, since their records belong to no user: {tables}")
+        if report.not_looked_at:
+            self.stderr.write(f"warning: {report.not_looked_at}")
         if report.status == "dry_run":
             write(f"{report.records:,} records would be erased. Nothing was changed.")
         elif report.completed_before is not None and not report.records:

@@ -80,7 +80,16 @@ class Command(ToolCommand):
             f"{sum(report.tables.values()):,} live and {archived:,} archived records, "
             f"{report.dead_letters:,} dead letters"
         )
-        write(f"tables without personal records: {', '.join(without_personal_records())}")
+        tables = ", ".join(without_personal_records())
+        write(f"not looked into, since their records belong to no user: {tables}")
+        if report.erased_at is not None:
+            archives = f": {', '.join(report.left_out)}" if report.left_out else ""
+            write(
+                f"the user was erased on {report.erased_at:%Y-%m-%d}. Left out for it: "
+                f"{len(report.left_out)} archives that may still have records of theirs{archives}"
+            )
+        if report.not_looked_at:
+            write(f"warning: {report.not_looked_at}")
         if not report.knows_user:
             write(f"warning: there is no user {report.user!r}, live or archived: check the id")
         for each in report.unproven:

@@ -21,7 +21,7 @@ from django.core.files.storage import storages
 
 from dbcore.attributes import Item
 from dbcore.items import ItemLayout
-from dbcore.retention.archives import content, sealing
+from dbcore.retention.archives import content, markers, sealing
 from dbcore.retention.archives.files import write_new
 from dbcore.retention.archives.keyring import KeyRing
 from dbcore.retention.archives.listing import Listed, listed
@@ -162,7 +162,13 @@ class Shelf:
     def listed(self) -> Iterator[Listed]:
         """What stands on the shelf, an archive at a time, unread."""
         with _storing("the shelf"):
-            yield from listed(self._storage.names())
+            names = self._storage.names()
+            yield from listed(name for name in names if not name.startswith(markers.FOLDER))
+
+    @property
+    def markers(self) -> markers.Markers:
+        """The markers of erasures beside the archives."""
+        return markers.Markers(self.keys, self._storage)
 
     def manifests(self) -> Iterator[Manifest]:
         """The manifests as they stand beside their objects, highest version of each; NotProven."""

@@ -15,6 +15,7 @@ from dbcore.items import DUE_DAY_INDEX, ItemLayout
 from dbcore.leases import Lease
 from dbcore.retention.keepers.dynamo_calls import Request, available, read_items
 from dbcore.retention.keepers.dynamo_due import Finder
+from dbcore.retention.keepers.dynamo_expiry import HeldExpiry
 from dbcore.retention.keepers.dynamo_holds import enforce
 from dbcore.retention.keepers.dynamo_removal import Removing
 from dbcore.retention.keepers.dynamo_return import Returning
@@ -110,9 +111,11 @@ class DynamoKeeper:
             return read_items(self.wire, layout, [layout.key_of_item(key) for key in keys])
 
     def owned_by(self, layout: ItemLayout, owner: str) -> Iterator[Item]:
-        if layout.table.owner is None:
-            return
         with available():
+            yield from self._owned(layout, owner)
+
+    def _owned(self, layout: ItemLayout, owner: str) -> Iterator[Item]:
+        if layout.table.owner is not None:
             yield from self._owned_by(layout, layout.table.owner, owner)
 
     def _owned_by(self, layout: ItemLayout, field: str, owner: str) -> Iterator[Item]:
@@ -152,9 +155,16 @@ class DynamoKeeper:
         with available():
             return Returning(self.wire, self.name, layout).replace(old, new)
 
-    def enforce_holds(self, holds: Sequence[tuple[HoldKey, dt.datetime | None]]) -> None:
+    def enforce_holds(
+        self,
+        holds: Sequence[tuple[HoldKey, dt.datetime | None]],
+        *,
+        again: bool = False,
+        keep: Callable[[], None] = lambda: None,
+    ) -> None:
         with available():
-            enforce(self.wire, holds)
+            expiry = HeldExpiry(self.wire, self._owned, keep)
+            enforce(self.wire, holds, expiry, again=again)
 
 
 def _index_on(layout: ItemLayout, field: str) -> str | None:

@@ -17,7 +17,7 @@ from dbcore.attributes import Item
 from dbcore.items import DAY, DUE_DAY, DUE_DAY_INDEX
 from dbcore.retention.keepers.dynamo_calls import Request, read_items, together
 from dbcore.retention.keepers.interface import PAGE, Window
-from dbcore.retention.keepers.pages import NOT_READABLE, in_pages
+from dbcore.retention.keepers.pages import NOT_READABLE, in_pages, unreadable_because
 from dbcore.retention.rules import Rule
 from dbcore.tables import DAY_SHARDS
 from dbcore.wire import Wire
@@ -82,7 +82,7 @@ class Finder:
         try:
             due = self.rule.is_due(self.rule.layout.from_item(item))
         except NOT_READABLE as error:
-            self.unreadable(item, f"{type(error).__name__}: {error}")
+            self.unreadable(item, unreadable_because(self.rule.layout, item, error))
             return False
         if due and len(item) > MAX_ATTRIBUTES:
             self.unreadable(item, f"has more than {MAX_ATTRIBUTES} attributes")

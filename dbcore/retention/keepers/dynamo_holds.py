@@ -12,7 +12,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dbcore.attributes import Item
+from dbcore.fields import split_key
 from dbcore.retention.keepers.dynamo_calls import Request
+from dbcore.retention.keepers.dynamo_expiry import HeldExpiry, expiring
 from dbcore.retention.keepers.interface import HoldKey
 from dbcore.schema import HOLD_KEY, hold_table
 from dbcore.wire import Wire
@@ -20,6 +22,8 @@ from dbcore.wire.answers import error_code
 from dbcore.wire.client import backoff
 
 UNTIL = "until"
+# Stands on a hold's item until the expiry of what it is on has been taken away.
+_PENDING = {"pending": {"BOOL": True}}
 Hold = tuple[HoldKey, dt.datetime | None]  # None: until it is lifted
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _TRIES = 20  # of a write to a hold that a delete's transaction is just looking at
@@ -44,16 +48,36 @@ def not_held(key: str, now: dt.datetime) -> dict[str, Any]:
     }
 
 
-def enforce(wire: Wire, holds: Sequence[Hold]) -> None:
-    """Make these the holds that are in force. New ones first: what is held stays held meanwhile."""
-    wanted = {item[HOLD_KEY]["S"]: item for item in map(_item, _merged(holds))}
+def enforce(wire: Wire, holds: Sequence[Hold], expiry: HeldExpiry, *, again: bool = False) -> None:
+    """Make these the holds that are in force. New ones first: what is held stays held meanwhile.
+
+    Then what they are on does not expire (`again`: of those that stood before, too, since records
+    may have been written), and what those that have ended were on does: only then their items go,
+    so that who is killed is made good by the next call.
+    """
+    merged = _merged(holds)
+    wanted = {key.text: _item((key, until)) for key, until in merged}
     found = {item[HOLD_KEY]["S"]: item for item in _standing(wire)}
-    for key, item in wanted.items():
-        if key not in found or not _same_end(found[key], item):
-            _write(wire, "PutItem", {"TableName": hold_table(), "Item": item})
-    for key in found.keys() - wanted.keys():
-        gone = {HOLD_KEY: {"S": key}}
+    for key, _ in merged:
+        item = wanted[key.text]
+        if key.text not in found or not _same_end(found[key.text], item):
+            found[key.text] = {**item, **_PENDING} if expiring(key) else item
+            _put(wire, found[key.text])
+    for key, _ in merged:
+        pending = not found[key.text].keys().isdisjoint(_PENDING)
+        if pending or again:
+            expiry.take(key)
+        if pending:
+            _put(wire, wanted[key.text])
+    held = {key for key, _ in merged}
+    for text in found.keys() - wanted.keys():
+        expiry.give_back(HoldKey(*split_key(text)), held)
+        gone = {HOLD_KEY: {"S": text}}
         _write(wire, "DeleteItem", {"TableName": hold_table(), "Key": gone})
+
+
+def _put(wire: Wire, item: Item) -> None:
+    _write(wire, "PutItem", {"TableName": hold_table(), "Item": item})
 
 
 def _merged(holds: Sequence[Hold]) -> list[Hold]:

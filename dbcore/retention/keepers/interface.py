@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -126,5 +126,13 @@ class Keeper(Protocol):
     def replace(self, layout: ItemLayout, old: Item, new: Item) -> bool:
         """Put `new` for `old`, which has the same key, if the record still is `old`."""
 
-    def enforce_holds(self, holds: Sequence[tuple[HoldKey, dt.datetime | None]]) -> None:
-        """Make these, with their ends (None: open), the holds that `remove` respects."""
+    def enforce_holds(
+        self,
+        holds: Sequence[tuple[HoldKey, dt.datetime | None]],
+        *,
+        again: bool = False,
+        keep: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Make these, with their ends (None: open), the holds that `remove` respects, and what is
+        held not expire. `again`: also what was written under holds that stood before. `keep` is
+        called often while that goes on."""

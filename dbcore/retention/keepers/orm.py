@@ -185,7 +185,13 @@ class OrmKeeper:
         with self._writing(layout, [old]):
             return Returning(self.alias, layout).replace(old, new)
 
-    def enforce_holds(self, holds: Sequence[tuple[HoldKey, dt.datetime | None]]) -> None:
+    def enforce_holds(
+        self,
+        holds: Sequence[tuple[HoldKey, dt.datetime | None]],
+        *,
+        again: bool = False,
+        keep: Callable[[], None] = lambda: None,
+    ) -> None:
         """Holds are read from their rows by each delete: all that is to do is to wait for one that
         had read them before the newest was committed."""
         with self._available(), hold_gate():

@@ -111,13 +111,17 @@ def _first_of_one(pages: Iterator[list[Item]], order: _Order, limit: int) -> lis
     return found
 
 
-def has_expired(item: Item, now: float) -> bool:
+def has_expired(layout: ItemLayout, item: Item, now: float) -> bool:
     """Whether an item's expiry has passed; DynamoDB may take days to delete it."""
-    return not _live([item], now)
+    if TTL in item:
+        return float(item[TTL]["N"]) <= now
+    # One under a legal hold has no ttl, and expires for readers all the same.
+    expires = layout.expires_at(layout.from_item(item)) if layout.table.expires else None
+    return expires is not None and expires <= now
 
 
-def _live(items: list[Item], now: float) -> list[Item]:
-    return [item for item in items if TTL not in item or float(item[TTL]["N"]) > now]
+def _live(layout: ItemLayout, items: list[Item], now: float) -> list[Item]:
+    return [item for item in items if not has_expired(layout, item, now)]
 
 
 def _tied(items: Iterator[Item], order: _Order) -> Iterator[Item]:
@@ -159,7 +163,7 @@ def _pages(
         if behind is not None:
             items = [item for item in items if order.place(item) < behind]
         if live_at is not None:
-            items = _live(items, live_at)
+            items = _live(layout, items, live_at)
         yield items
         after = answer.get("LastEvaluatedKey")
         if after is None:

@@ -57,7 +57,7 @@ class DynamoStore:
                 if consistent
                 else read_nearby(lambda wire: get_item(wire, layout, key, consistent=False))
             )
-        if item is None or (live_at is not None and has_expired(item, live_at.timestamp())):
+        if item is None or (live_at is not None and has_expired(layout, item, live_at.timestamp())):
             return None
         found: Record = validation.record_from(layout, layout.from_item(item))
         return found

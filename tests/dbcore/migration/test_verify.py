@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
-from dbcore.models import Checkpoint, DeadLetter, MigrationRun
+from dbcore.models import Checkpoint, DeadLetter, LegalHold, MigrationRun
+from dbcore.retention.holds import lift_hold, place_hold, user_subject
 from dbcore.wire import HOOKS, get_wire
 from dbcore.wire.calls import Call
 from dbcore.wire.pipeline import Pipeline
@@ -52,6 +54,22 @@ def test_a_true_copy_verifies_and_nothing_is_written(
     for table in SCHEMA:
         rows = len(copied.good[table])
         assert counts(report, table) == {"read": rows, "unchanged": rows}
+
+
+def test_a_record_that_a_hold_keeps_from_expiring_is_no_difference(
+    run: Migrate, tables: Tables, copied: Legacy
+) -> None:
+    user = tables.scan("user_sessions")[0]["userId"]["S"]
+    signed: dict[str, Any] = {"who": "counsel", "why": "case 7", "now": timezone.now()}
+    hold = place_hold(user_subject(user), until=None, **signed).hold
+    held = [each for each in tables.scan("user_sessions") if each["userId"]["S"] == user]
+    assert held and all("ttl" not in each for each in held)
+    assert verify(run, copied)["exit"] == 0
+    LegalHold.objects.filter(pk=hold.pk).update(lifted_at=timezone.now())  # killed before the rest
+    report = verify(run, copied)
+    assert report["exit"] != 0 and counts(report, "user_sessions")["different"] == len(held)
+    lift_hold(hold.pk, **signed)
+    assert verify(run, copied)["exit"] == 0
 
 
 def test_verification_reads_consistently(

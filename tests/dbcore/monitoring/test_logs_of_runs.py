@@ -206,7 +206,7 @@ def test_a_run_that_fails_says_why_and_names_no_record(project: Project, migrate
     named = Written(project.run("restore_archive", "--user", "user-2", "--why", "planted"))
     assert (named.outcome.code, named.outcome.out) == (1, "")
     assert not PLANTED.search(named.outcome.err.encode())
-    (begun,) = named.told("restore begun", resource="archives of one user")
+    (begun,) = named.told("restore begun", selected="archives of one user")
     assert named.told("restore ended", level="error", **{"error.type": "RetentionError"})
     assert named.lines[-1]["message"] == "a command failed" and "text" not in named.lines[-1]
     assert {line["run_id"] for line in named.lines} == {begun["run_id"]}

@@ -19,7 +19,9 @@ def primary(
     """The primary store's keeper. Archives are files of the test's own."""
     settings.DATABASE_PRIMARY = request.param
     settings.RETENTION_LOOKBACK_DAYS = 50
-    if request.param == "dynamodb":
+    if request.param == "sqlite":
+        without_dynamodb(settings, archive_dir)
+    else:
         request.getfixturevalue("dynamodb")
         sync_tables()
     return primary_keeper()
@@ -38,4 +40,11 @@ def in_dynamodb(dynamodb: Any, transactional_db: None, settings: Any, archive_di
 def in_sqlite(transactional_db: None, settings: Any, archive_dir: Path) -> Keeper:
     """The same, on Django's database alone."""
     settings.DATABASE_PRIMARY = "sqlite"
+    without_dynamodb(settings, archive_dir)
     return primary_keeper()
+
+
+def without_dynamodb(settings: Any, folder: Path) -> None:
+    """As on a developer's machine on which the project's own engine was never started."""
+    settings.DYNAMODB_ENDPOINT = "local"
+    settings.LOCAL_DYNAMODB_PATH = folder / "no engine.db"

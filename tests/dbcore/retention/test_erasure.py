@@ -24,6 +24,7 @@ from dbcore.models import (
     LegalHold,
     MigrationRun,
     RestoredRecord,
+    Sweep,
 )
 from dbcore.retention import erasure
 from dbcore.retention.erased import subject_of
@@ -41,6 +42,8 @@ from dbcore.retention.holds import (
 from dbcore.retention.keepers.choice import keeper_named
 from dbcore.retention.keepers.dynamo import DynamoKeeper
 from dbcore.retention.keepers.interface import Keeper, Removal
+from dbcore.retention.options import SweepOptions
+from dbcore.retention.sweep import enforce_retention
 from dbcore.stores.errors import RecordNotFound
 from dbcore.table_sync import sync_tables
 from tests.dbcore.retention.lives import (
@@ -91,8 +94,9 @@ def test_nothing_names_an_erased_user_in_any_table_of_the_store(primary: Keeper)
 
 
 def test_an_audit_entry_stays_without_what_is_personal_in_it(primary: Keeper) -> None:
-    whole = {"session_id": "s", "ip_address": "10.0.0.9", "user_agent": "Browser",
-             "details": {"mail": "a@b.c"}, "changes": [1], "correlation_id": "c"}  # fmt: skip
+    whole = {"session_id": "s", "resource": f"user/{USER}", "ip_address": "10.0.0.9",
+             "user_agent": "Browser", "details": {"mail": "a@b.c"}, "changes": [1],
+             "correlation_id": "c"}  # fmt: skip
     for _ in range(2):
         put(primary, AuditLog, NOW - DAY, user_id=USER, **whole)
     layout = layout_of(AuditLog)
@@ -100,7 +104,6 @@ def test_an_audit_entry_stays_without_what_is_personal_in_it(primary: Keeper) ->
         "id",
         "timestamp",
         "event_type",
-        "resource",
         "action",
         "outcome",
         "risk_level",
@@ -116,6 +119,7 @@ def test_an_audit_entry_stays_without_what_is_personal_in_it(primary: Keeper) ->
     for key, entry in after.items():
         assert {name: entry[name] for name in kept} == {name: before[key][name] for name in kept}
         assert (entry["session_id"], entry["ip_address"], entry["user_agent"]) == (None,) * 3
+        assert entry["resource"] == ""
         assert (entry["details"], entry["changes"], entry["correlation_id"]) == ({}, [], None)
     # One pseudonym for both, by which nobody finds the user.
     (pseudonym,) = {entry["user_id"] for entry in after.values()}
@@ -123,6 +127,7 @@ def test_an_audit_entry_stays_without_what_is_personal_in_it(primary: Keeper) ->
     assert pseudonym[7:] not in subject_of(USER)
     assert len(list(primary.owned_by(layout, pseudonym))) == 2
     assert sum(each.redacted for each in report.tables) == 2
+    assert places_that_name(primary, USER) == []
 
 
 def test_attributes_that_no_field_has_do_not_outlive_the_user_in_an_audit_entry(
@@ -223,6 +228,39 @@ def test_the_books_forget_an_erased_user_and_keep_what_must_be_accounted_for(
     ]
     found = report.forgotten
     assert (found.holds, found.restored_records, found.reports) == (2, 1, 1)
+
+
+def test_reports_of_sweeps_do_not_keep_what_could_not_be_read_of_the_user(
+    in_dynamodb: DynamoKeeper,
+) -> None:
+    user = "jane.doe@example.org"
+    layout = layout_of(User)
+    written = put(in_dynamodb, User, NOW - 2560 * DAY, id=user)
+    assert in_dynamodb.replace(layout, written, {**written, "updatedAt": {"S": "31 Jan, Jane D."}})
+    sweep = enforce_retention(SweepOptions(tables=("users",), as_of=NOW, accept_large_sweep=True))
+    assert (sweep.exit_code, sweep.lines[0].unreadable) == (0, 1)
+    assert "dbcore_sweep" in places_that_name(in_dynamodb, user)
+    assert erase(user).forgotten.reports == 1
+    assert places_that_name(in_dynamodb, user) == places_that_name(in_dynamodb, "Jane") == []
+
+
+@pytest.mark.parametrize(
+    "text", ["{0} cannot be read", "{0}: no", "{0}/p: title is missing", "unfit: {0}/p, in plans"]
+)
+def test_errors_of_runs_do_not_name_an_erased_user(in_sqlite: Keeper, text: str) -> None:
+    user_named(in_sqlite, USER)
+    told = text.format(USER)
+    report = {"tables": [{"error": told, "key": f"{USER}/p", "why": "has the value 7"}]}
+    runs = [
+        Sweep.objects.create(target="t", host="h", pid=1, as_of=NOW, report=report, error=told),
+        MigrationRun.objects.create(target="t", host="h", pid=1, report={}, error=told),
+        Sweep.objects.create(target="t", host="h", pid=1, as_of=NOW, error=f"{USER}s: no"),
+    ]
+    assert erase().forgotten.reports == 2
+    for run in runs:
+        run.refresh_from_db()
+    assert USER not in f"{runs[0].report}{runs[0].error}{runs[1].error}"
+    assert "value 7" not in str(runs[0].report) and runs[2].error == f"{USER}s: no"
 
 
 def test_dead_letters_of_an_erased_user_go_whichever_way_they_name_them(in_sqlite: Keeper) -> None:
@@ -467,7 +505,7 @@ def test_the_command_counts_then_erases_then_says_that_it_is_done(primary: Keepe
     archived(primary, Plan, {"user_id": USER, "id": "old"})
     text = run(USER, "--dry-run")
     assert "records would be erased. Nothing was changed." in text
-    assert "hold nothing of a user: events_cache" in text
+    assert "not looked into, since their records belong to no user: events_cache" in text
     assert "still has records (encrypted)" in text
     with pytest.raises(CommandError, match="nobody to ask: say --no-input"):
         run(USER)

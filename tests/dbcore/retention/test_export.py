@@ -17,13 +17,16 @@ from django.core.management import CommandError, call_command
 from daylight.models import ApiKey, Plan, User
 from dbcore.attributes import timestamp_text
 from dbcore.items import layout_of
-from dbcore.models import DeadLetter
+from dbcore.models import DeadLetter, Erasure
+from dbcore.retention import export
+from dbcore.retention.erased import pseudonym_of
+from dbcore.retention.erasure import erase_user
 from dbcore.retention.errors import RetentionError
 from dbcore.retention.export import ExportReport, export_user, without_personal_records
 from dbcore.retention.keepers.choice import keeper_named
 from dbcore.retention.keepers.interface import Keeper
 from dbcore.retention.plain_files import new_file
-from tests.dbcore.retention.lives import archived, audit_trail, live, user_named
+from tests.dbcore.retention.lives import archived, audit_trail, live, places_that_name, user_named
 from tests.dbcore.retention.making import DAY, NOW, put
 from tests.dbcore.retention.test_restore import damage
 from tests.support.archives import Bucket
@@ -165,6 +168,41 @@ def test_of_nobody_there_is_nothing_and_what_is_no_id_is_refused(primary: Keeper
         exported("")
 
 
+def test_of_an_erased_user_archives_give_nothing_and_no_entry_names_them(
+    primary: Keeper, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = archived(primary, Plan, {"user_id": USER, "id": "a", "title": "what they had planned"})
+    erase_user(USER, who="w", why="y", pauses=(0.0,))
+    report, found = exported()
+    assert (found["archived"], found["erased"]["archives"]) == ({}, [kept.pk])
+    assert (report.exit_code, report.archived, report.left_out) == (0, {}, [kept.pk])
+    assert found["erased"]["since"] == timestamp_text(Erasure.objects.get().started_at)
+    call_command("restore_archive", "--user", USER, "--who", "w", "--why", "y")
+    assert places_that_name(primary, USER) == []
+    pseudonym = pseudonym_of(Erasure.objects.get())
+    about = [each["user_id"] for each in audit_trail(primary, "export", "restore")]
+    assert about == [pseudonym] * 4
+    run(USER)
+    told = capsys.readouterr()
+    assert "was erased on" in told.err and kept.pk in told.err
+    assert "what they had planned" not in told.out
+
+
+def test_an_erasure_that_comes_during_an_export_is_not_undone_by_its_end(
+    in_sqlite: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user_named(in_sqlite, USER)
+    usual = export._Export.write
+
+    def write(self: Any, archives: bool) -> None:
+        usual(self, archives)
+        erase_user(USER, who="w", why="y", pauses=(0.0,))
+
+    monkeypatch.setattr(export._Export, "write", write)
+    exported()
+    assert places_that_name(in_sqlite, USER) == []
+
+
 def test_the_export_is_on_record_and_the_entry_is_the_users_own(primary: Keeper) -> None:
     user_named(primary, USER)
     exported()
@@ -228,7 +266,10 @@ def test_the_file_is_new_whole_and_readable_by_its_owner_alone(
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert len(json.loads(path.read_text())["tables"]["plans"]) == 1
     told = capsys.readouterr()
-    assert "tables without personal records: events_cache" in told.err and told.out == ""
+    assert (
+        "not looked into, since their records belong to no user: events_cache" in told.err
+        and told.out == ""
+    )
     before = path.read_bytes()
     with pytest.raises(CommandError, match="is there already"):
         run(USER, "--output", str(path))

@@ -157,11 +157,13 @@ def test_who_has_read_the_holds_keeps_others_from_placing_until_they_are_written
     plan = plan_of(in_dynamodb, "u")
 
     class Slow(DynamoKeeper):
-        def enforce_holds(self, found: Sequence[tuple[HoldKey, dt.datetime | None]]) -> None:
+        def enforce_holds(
+            self, found: Sequence[tuple[HoldKey, dt.datetime | None]], **given: Any
+        ) -> None:
             assert found == []
             with pytest.raises(RetentionError, match="another update of legal holds is running"):
                 place(user_subject("u"))
-            super().enforce_holds(found)
+            super().enforce_holds(found, **given)
 
     sync_holds(Slow(), timezone.now())
     assert place(user_subject("u")).is_new is False  # the row was there: now it holds
@@ -219,7 +221,7 @@ def test_a_store_that_is_out_of_reach_is_named_and_the_hold_is_in_the_books(
     in_sqlite: Keeper, settings: Any
 ) -> None:
     settings.MIGRATE_FROM_SQLITE = True  # so that DynamoDB is in use, where nobody answers
-    settings.DYNAMODB_DEADLINE = 0.5
+    settings.DYNAMODB_ENDPOINT, settings.DYNAMODB_DEADLINE = "http://127.0.0.1:9", 0.5
     with pytest.raises(RetentionError, match=r"in the books, and not enforced by dynamodb yet"):
         place(user_subject("u"))
     assert remove(in_sqlite, plan_of(in_sqlite, "u")) == [HELD]
@@ -296,7 +298,7 @@ def test_a_hold_whose_end_could_not_be_written_down_is_placed_and_says_so(
 def test_an_act_that_fails_is_told_as_failed_and_its_own_error_comes_out(
     in_dynamodb: Keeper, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(DynamoKeeper, "enforce_holds", lambda *_: 1 / 0)
+    monkeypatch.setattr(DynamoKeeper, "enforce_holds", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         place(user_subject("u"))
     _, ended = audit_trail(in_dynamodb)
@@ -325,7 +327,7 @@ def test_the_command_places_lists_and_lifts(primary: Keeper) -> None:
     assert made["until"] == f"{day + DAY}T00:00:00+00:00", "the day itself is held"
     assert "placed: legal hold" in run("place", "--record", "plans", "u", "p", *signed)
     assert "in force already" in run("place", "--record", "plans", "u", "p", *signed)
-    assert f"{made['id']} on user u (A. Counsel: case 7; until {day + DAY}" in run("list")
+    assert f"{made['id']} on user u (A. Counsel: case 7; until the end of {day} UTC" in run("list")
     assert "lifted" in run("lift", made["id"], *signed)
     assert "1 legal hold\n" in run("list")
     ended = [
@@ -341,7 +343,14 @@ def test_the_command_places_lists_and_lifts(primary: Keeper) -> None:
         (["place", "--user", "u", "--table", "plans"], "exactly one of"),
         (["place", "--user", "u"], "--who is empty"),
         (["place", "--table", "nope", "--who", "w", "--why", "y"], "no table 'nope'"),
-        (["place", "--user", "u", "--until", "2020-01-01", "--who", "w", "--why", "y"], "ended"),
+        (
+            ["place", "--user", "u", "--until", "2020-01-01", "--who", "w", "--why", "y"],
+            "ended already: the end of 2020-01-01 UTC is past",
+        ),
+        (
+            ["place", "--user", "u", "--until", "2020-01-01 08:30", "--who", "w", "--why", "y"],
+            "ended already: 2020-01-01 08:30 UTC is past",
+        ),
         (["place", "--user", "u", "--until", "soon"], "'soon' is no date"),
         (["lift"], "which one"),
         (["lift", "x", "--who", "w", "--why", "y"], "no legal hold 'x'"),

@@ -262,7 +262,8 @@ def test_what_cannot_be_read_as_a_record_is_named_and_left(keeper: Keeper) -> No
     report = done(sweep(models.Plan))
     assert there(keeper, models.Plan, [good, bad]) == [False, True]
     assert report.lines[0].unreadable == 1
-    assert bad["id"]["S"] in report.lines[0].notes[-1]
+    (named,) = report.lines[0].unreadable_records
+    assert named.key.endswith(f"/{bad['id']['S']}") and named.why.startswith("updated_at")
 
 
 # --- Who stays ----------------------------------------------------------------------------------

@@ -193,7 +193,8 @@ def test_an_item_that_no_reader_can_read_is_told_of_and_stays(in_dynamodb: Kept)
         keeper.wire.call("PutItem", request)  # type: ignore[union-attr]
     assert in_dynamodb.due(rule_of(ErrorLog)) == [good]
     assert keeper.unreadable.keys() == {("error_logs", "a%2Fb"), ("error_logs", "wide")}
-    assert "yesterday" in keeper.unreadable["error_logs", "a%2Fb"]
+    why = keeper.unreadable["error_logs", "a%2Fb"]
+    assert why == "timestamp cannot be read (ValueError)", "no value is quoted"
     assert in_dynamodb.there(ErrorLog, bad, wide) == [True, True]
 
 
