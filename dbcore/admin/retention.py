@@ -48,10 +48,12 @@ class SweepAdmin(ViewOnlyAdmin):
     ordering = ("-started_at",)
     fieldsets = (
         (None, {"fields": ("id", "status", "store", "target", "started_at", "finished_at")}),
-        ("Records", {"fields": ("as_of", "archived", "deleted", "held", "archives", "took")}),
+        ("Records", {"fields": (
+            "as_of", "archived", "deleted", "resumed_deleted", "held", "archives", "took",
+        )}),
         ("Report", {"fields": ("report_shown", "error")}),
         ("How it was called", {"fields": ("host", "pid", "options")}),
-    )
+    )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Sweep]:
         sweeps: models.QuerySet[Sweep] = super().get_queryset(request)

@@ -23,7 +23,7 @@ class Sweep(models.Model):
     class Status(models.TextChoices):
         RUNNING = "running"
         COMPLETED = "completed"
-        UNPROVEN = "unproven"  # an archive could not be proven; nothing of it was deleted
+        UNPROVEN = "unproven"  # an archive could not be proven, or one of before is damaged
         FAILED = "failed"
         INTERRUPTED = "interrupted"
 
@@ -39,6 +39,8 @@ class Sweep(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     archived = models.PositiveBigIntegerField(default=0)
     deleted = models.PositiveBigIntegerField(default=0)
+    # Deleted on account of archives that an earlier sweep had begun; not among `deleted`.
+    resumed_deleted = models.PositiveBigIntegerField(default=0)
     held = models.PositiveBigIntegerField(default=0)
     report = models.JSONField(default=dict)
     error = models.TextField(blank=True)
@@ -94,6 +96,7 @@ class Archive(models.Model):
         PROVEN = "proven"  # read back and proven: its records are being deleted
         REMOVED = "removed"  # every record is deleted, or counted as left alone
         COMPLETED = "completed"  # and the object is in the storage class of its tier
+        DAMAGED = "damaged"  # cannot be proven: evidence, until its object is put back
 
     id = models.CharField(max_length=_ID, primary_key=True, default=new_run_id, editable=False)
     sweep = models.ForeignKey(Sweep, null=True, blank=True, on_delete=models.SET_NULL)
@@ -117,7 +120,8 @@ class Archive(models.Model):
     gone = models.PositiveIntegerField(default=0)  # deleted by somebody else meanwhile
     changed = models.PositiveIntegerField(default=0)  # changed since it was archived: left alone
     held = models.PositiveIntegerField(default=0)  # a hold came between: left alone
-    kept = models.PositiveIntegerField(default=0)  # no longer due, or kept by another: left alone
+    # No longer due, restored lately, or kept by another: left alone.
+    kept = models.PositiveIntegerField(default=0)
 
     class Meta:
         ordering = ["-created_at"]

@@ -16,8 +16,6 @@ from dbcore.attributes import Item
 from dbcore.items import ItemLayout
 from dbcore.models import Archive, new_run_id
 from dbcore.retention.archives import Draft, Manifest, Shelf
-from dbcore.retention.archives.keyring import MissingKey
-from dbcore.retention.errors import NotProven, NotThawed, RetentionError
 from dbcore.retention.keepers.interface import Keeper, Removal
 from dbcore.retention.rules import Rule
 
@@ -59,10 +57,11 @@ class Archiving:
         self._tick()
         manifest = self._shelf.write(draft, rule.layout, items)
         self._shelf.prove(manifest, rule.layout, items)
-        self._book_proof(row, manifest)
+        self.book_proof(row, manifest)
         return row
 
-    def _book_proof(self, row: Archive, manifest: Manifest) -> None:
+    def book_proof(self, row: Archive, manifest: Manifest) -> None:
+        """Book that the archive stands, with the manifest that is beside it."""
         row.state, row.proven_at = Archive.State.PROVEN, timezone.now()
         row.manifest, row.key_id = manifest.as_json(), manifest.encryption.key_id
         row.save()
@@ -93,11 +92,10 @@ class Archiving:
             found.update(self._keeper.remove(rule, items[start : start + REMOVED_AT_ONCE]))
         return found
 
-    def finish(self, row: Archive, removals: Counter[Removal], not_due: int = 0) -> None:
+    def finish(self, row: Archive, removals: Counter[Removal]) -> None:
         """Book what became of an archive's records, and let its object go where its tier says."""
         for removal, name in COUNTS.items():
             setattr(row, name, removals[removal])
-        row.kept += not_due
         row.state = Archive.State.REMOVED
         row.save()
         self.settle(row)
@@ -107,40 +105,6 @@ class Archiving:
         self._shelf.settle(Manifest.from_json(row.manifest))
         row.state, row.completed_at = Archive.State.COMPLETED, timezone.now()
         row.save()
-
-    def adopt_or_discard(self, row: Archive) -> bool:
-        """What becomes of an archive whose writing was never booked as proven; whether it is kept.
-
-        It is thrown away only where it does not stand whole. A sweep that was killed just before it
-        booked the proof leaves one that does, and so does a database that was put back from a
-        backup: there the archive may be all that is left of its records. MissingKey.
-        """
-        try:
-            manifest = self._shelf.standing(row.object_name)
-        except MissingKey:
-            raise
-        except NotProven:
-            self._shelf.discard(row.object_name)
-            row.delete()
-            return False
-        self._book_proof(row, manifest)
-        return True
-
-    def resume(self, row: Archive, rule: Rule) -> Counter[Removal]:
-        """Go on deleting what a proven archive holds; it is proven once more before.
-
-        What is gone by now was deleted by the sweep that had begun.
-        """
-        manifest = Manifest.from_json(row.manifest)
-        try:
-            items = self._shelf.open(manifest, rule.layout)
-        except NotThawed as error:
-            raise RetentionError(f"archive {row.id}, which a sweep had begun: {error}") from error
-        due = [item for item in items if rule.is_due(rule.layout.from_item(item))]
-        removals = self.remove(rule, due)
-        removals[Removal.DELETED] += removals.pop(Removal.GONE, 0)
-        self.finish(row, removals, not_due=len(items) - len(due))
-        return removals
 
 
 def schema_of(layout: ItemLayout) -> str:

@@ -123,7 +123,8 @@ class _Erasing:
         self.report.archives = [ArchiveNamed.of(row) for row in archives_of(self.user)]
         if held:
             raise HeldByLaw(f"nothing was erased: {'; '.join(held.values())}")
-        anything = self.report.records or self.report.dead_letters or self.report.archives
+        archived = any(each.known for each in self.report.archives)
+        anything = self.report.records or self.report.dead_letters or archived
         if not anything and self._standing is None:
             raise RetentionError(
                 f"nothing belongs to a user {self.user!r}: no record, dead letter or archive. "

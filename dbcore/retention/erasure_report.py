@@ -9,6 +9,7 @@ from typing import Any
 
 from dbcore.models import Archive
 from dbcore.retention.books import Forgotten
+from dbcore.retention.searching import manifest_in
 
 
 @dataclass(slots=True)
@@ -24,18 +25,23 @@ class TableCount:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveNamed:
-    """An archive that still holds records of the user; restores leave them out."""
+    """An archive that still holds records of the user; restores leave them out. Not `known`: its
+    manifest is broken, and it may hold some."""
 
     archive: str
     table: str
     object_name: str
     encrypted: bool
+    known: bool = True
 
     @classmethod
     def of(cls, row: Archive) -> ArchiveNamed:
         """An archive by its row."""
-        encryption = row.manifest.get("encryption") or {}
-        return cls(row.id, row.table, row.object_name, bool(encryption.get("algorithm")))
+        manifest = manifest_in(row)
+        if manifest is None:
+            return cls(row.id, row.table, row.object_name, encrypted=True, known=False)
+        encrypted = bool(manifest.encryption.algorithm)
+        return cls(row.id, row.table, row.object_name, encrypted)
 
 
 @dataclass(slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from botocore.exceptions import BotoCoreError
+
 from dbcore.errors import DbcoreError
 
 
@@ -14,6 +16,17 @@ class NotProven(RetentionError):
     deleted."""
 
     names_records = False
+
+
+class StorageFailed(RetentionError):
+    """The place where archives stand did not answer, or not with what was asked for."""
+
+    names_records = False
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether it did not answer at all, so that asking for another archive is of no use."""
+        return isinstance(self.__cause__, BotoCoreError)
 
 
 class NotThawed(RetentionError):

@@ -18,7 +18,7 @@ from dbcore.attributes import Item, plain, timestamp_text
 from dbcore.errors import DbcoreError
 from dbcore.items import DERIVED, ItemLayout
 from dbcore.models import DeadLetter
-from dbcore.retention.archives import Manifest, get_shelf
+from dbcore.retention.archives import get_shelf
 from dbcore.retention.audit import PARTIAL, SUCCESS, Act, audited
 from dbcore.retention.books import letters_of, source_columns
 from dbcore.retention.erased import erasure_of
@@ -26,6 +26,7 @@ from dbcore.retention.errors import NotProven, NotThawed
 from dbcore.retention.in_use import stores_in_use
 from dbcore.retention.keepers.interface import Keeper
 from dbcore.retention.marked import recall
+from dbcore.retention.opening import opened
 from dbcore.retention.records import check_user, layout_named, layouts, owner_of
 from dbcore.retention.restore_report import EXIT_DONE, EXIT_LEFT, EXIT_UNPROVEN, Unread
 from dbcore.retention.rules import users_layout
@@ -182,8 +183,7 @@ class _Export:
                 self.report.left_out.append(row.pk)
                 continue
             try:
-                layout = layout_named(row.table)
-                items = shelf.open(Manifest.from_json(row.manifest), layout)
+                layout, items = opened(shelf, row)
             except NotProven as error:
                 self.report.unproven.append(Unread(row.pk, row.table, str(error)))
                 continue

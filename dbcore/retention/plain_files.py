@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dbcore.attributes import Item
-from dbcore.retention.archives.content import compress, to_lines
+from dbcore.retention.archives.content import compress, decompress, to_lines
 from dbcore.retention.archives.files import write_new
-from dbcore.retention.errors import RetentionError
+from dbcore.retention.errors import NotProven, RetentionError
 
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
@@ -27,6 +27,15 @@ def write_lines(path: Path, items: Sequence[Item]) -> None:
         write_new(path, compress(to_lines(items)))
     except OSError as error:
         raise RetentionError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def holds_lines(path: Path, items: Sequence[Item]) -> bool:
+    """Whether a file is what `write_lines` would write of these records; one that cannot be read is
+    not."""
+    try:
+        return decompress(path.read_bytes()) == to_lines(items)
+    except (OSError, NotProven):
+        return False
 
 
 @contextmanager

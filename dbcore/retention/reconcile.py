@@ -30,7 +30,11 @@ from dbcore.retention.shelf_work import (
     rows_without_object,
 )
 
-_UNFINISHED = "a sweep that was killed was writing it; the next sweep discards it"
+_UNWRITTEN = "a sweep that was killed was writing it; the next sweep discards it"
+_UNBOOKED = (
+    "a sweep that was killed had written it, or Django's database is from a backup: the next sweep "
+    "proves it, and discards it only where all of its records are live"
+)
 
 
 @dataclass(slots=True)
@@ -72,7 +76,7 @@ class _Reconciliation(ShelfWork):
                 self.watch.flawed(len(self._report.problems))
         for name, state, _ in rows_without_object(seen):
             if state == Archive.State.WRITING:
-                self._note(name, _UNFINISHED)
+                self._note(name, _UNWRITTEN)
             else:
                 what = f"{name}: the object is missing, and so is its manifest"
                 self._report.problems.append(Finding(name, what))
@@ -113,17 +117,19 @@ class _Reconciliation(ShelfWork):
             return
         self._report.archives += 1
         if row is not None and row.state == Archive.State.WRITING:
-            self._note(found.object_name, _UNFINISHED)
+            self._note(found.object_name, _UNBOOKED if found.versions else _UNWRITTEN)
             return
         manifest = self._manifest(found, row)
         if not found.has_object:
             raise NotProven(f"{found.object_name}: the object is missing; its manifest is there")
-        self._check_object(manifest)
+        vouched = self._check_object(manifest)
         if not found.versions:
             self._mend(manifest, "its manifest is written beside it again", self.shelf.put_back)
         if len(found.versions) > 1:
             self._mend(manifest, "superseded manifests are removed", self.shelf.retire_older)
         self._check_row(manifest, row)
+        if vouched and row is not None and row.state == Archive.State.DAMAGED:
+            self._mend(manifest, "it was damaged; it is proven again", _write_proof)
 
     def _manifest(self, found: Listed, row: Archive | None) -> Manifest:
         """The archive's manifest, from beside the object or else from the database; proven."""
@@ -139,19 +145,21 @@ class _Reconciliation(ShelfWork):
         self.shelf.check_seal(manifest)
         return manifest
 
-    def _check_object(self, manifest: Manifest) -> None:
-        """NotProven unless the object is the manifest's: by its checksum, or opened."""
+    def _check_object(self, manifest: Manifest) -> bool:
+        """NotProven unless the object is the manifest's; whether it is to the last bit: it was
+        opened, or the storage has its SHA-256."""
         facts = self.shelf.facts(manifest)
         if facts.frozen:
             self._report.frozen += 1
         if facts.frozen or not self._report.deep:
-            return
+            return facts.sha256 is not None
         try:
             layout = layout_named(manifest.table)
         except RetentionError as error:
             raise NotProven(f"{manifest.object_name}: {error}") from None
         self.shelf.open(manifest, layout)
         self._report.proven += 1
+        return True
 
     def _check_row(self, manifest: Manifest, row: Archive | None) -> None:
         """Make the row say what the manifest says."""
@@ -196,6 +204,17 @@ def _columns(manifest: Manifest) -> dict[str, Any]:
         "key_id": manifest.encryption.key_id,
         "manifest": manifest.as_json(),
     }
+
+
+def _write_proof(manifest: Manifest) -> None:
+    """An archive stands again that was damaged.
+
+    REMOVED: what was left of its records has gone another way, and the next sweep has its object
+    moved to its class.
+    """
+    Archive.objects.filter(pk=manifest.id, state=Archive.State.DAMAGED).update(
+        state=Archive.State.REMOVED, proven_at=timezone.now()
+    )
 
 
 def _write_row(manifest: Manifest) -> None:

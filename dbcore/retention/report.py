@@ -68,6 +68,26 @@ class TableLine:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """An archive of an earlier sweep that cannot be proven, and where its records are.
+
+    `live`: still due in the store; `elsewhere`: in another archive of that time; `missing`:
+    neither; None where the manifest does not tell. `unopened`: archives of that time that were not
+    looked into. `locked`: only a key is missing or is another; the next sweep tries again.
+    """
+
+    archive: str
+    table: str
+    why: str
+    count: int
+    locked: bool = False
+    live: int | None = None
+    elsewhere: int | None = None
+    missing: int | None = None
+    unopened: int = 0
+
+
 @dataclass(slots=True)
 class SweepReport:
     """How a sweep ended."""
@@ -80,8 +100,14 @@ class SweepReport:
     status: str = "running"
     lines: list[TableLine] = field(default_factory=list)
     resumed: list[str] = field(default_factory=list)  # archives that an earlier sweep had begun
-    discarded: list[str] = field(default_factory=list)  # archives that were never proven
-    damaged: list[str] = field(default_factory=list)  # proven once, and no longer
+    # Archives that were never proven, and of whose records none was deleted.
+    discarded: list[str] = field(default_factory=list)
+    # Archives that an earlier sweep had begun, and that cannot be proven now; what each lacks.
+    damaged: list[str] = field(default_factory=list)
+    damages: list[Damage] = field(default_factory=list)
+    # Archives that an earlier sweep had begun -> what failed; the next sweep goes on with them.
+    unfinished: dict[str, str] = field(default_factory=dict)
+    resumed_deleted: int = 0  # records deleted on account of `resumed`; in no table's line
     without_policy: dict[str, str] = field(default_factory=dict)  # table -> why it has none
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -99,7 +125,8 @@ class SweepReport:
 
     def settle(self) -> None:
         """Set the status from what happened."""
-        if self.error or any(line.error and not line.unproven for line in self.lines):
+        failed = any(line.error and not line.unproven for line in self.lines)
+        if self.error or self.unfinished or failed:
             self.status = "failed"
         elif self.damaged or any(line.unproven for line in self.lines):
             self.status = "unproven"
@@ -131,11 +158,13 @@ class SweepReport:
                     "due", "would", "archived", "deleted", "gone", "changed", "held", "in_grace",
                     "kept", "unproven", "left", "undone", "unreadable",
                 )
-            },
+            } | {"resumed_deleted": self.resumed_deleted},
             "tables": [line.as_json() for line in self.lines],
             "resumed": self.resumed,
             "discarded": self.discarded,
             "damaged": self.damaged,
+            "damages": [dataclasses.asdict(each) for each in self.damages],
+            "unfinished": self.unfinished,
             "without_policy": self.without_policy,
             "notes": self.notes,
         }  # fmt: skip

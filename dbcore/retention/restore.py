@@ -21,16 +21,17 @@ from dbcore.attributes import Item
 from dbcore.items import ItemLayout
 from dbcore.models import Archive, new_run_id
 from dbcore.progress import Silence, Watcher
-from dbcore.retention.archives import Manifest, Shelf, get_shelf
+from dbcore.retention.archives import Shelf, get_shelf
 from dbcore.retention.audit import FAILURE, PARTIAL, SUCCESS, Act, audited
 from dbcore.retention.erased import erased_among, pseudonym_of, redacted, stays_redacted
 from dbcore.retention.errors import NotProven, NotThawed, RetentionError
 from dbcore.retention.keepers.choice import keeper_named, primary_keeper
 from dbcore.retention.logged import RESTORE_BEGUN, RESTORE_ENDED, restored, told
 from dbcore.retention.marked import recall
-from dbcore.retention.plain_files import write_lines
-from dbcore.retention.records import key_text, layout_named, owner_of
-from dbcore.retention.restore_report import EXIT_DONE, EXIT_LEFT, RestoreReport, Unread
+from dbcore.retention.opening import opened
+from dbcore.retention.plain_files import holds_lines, write_lines
+from dbcore.retention.records import key_text, owner_of
+from dbcore.retention.restore_report import EXIT_DONE, EXIT_LEFT, Reason, RestoreReport, Unread
 from dbcore.retention.returning import AT_ONCE, Returning, grace_until
 from dbcore.retention.selection import Selection
 from dbcore.stopping import Stop
@@ -59,15 +60,17 @@ def restore(
     watch: Watcher | None = None,
     stop: Stop | None = None,
     now: dt.datetime | None = None,
+    report: RestoreReport | None = None,
 ) -> RestoreReport:
     """Bring back the selected records; of one that several archives have, the latest.
 
     The report says what became of each. Raises RetentionError (nothing was ever archived that was
     asked for), ConfigurationError, LeaseHeld (a sweep, restore or erasure is at work), Interrupted,
-    AuditFailed, and the stores' own errors; what was restored by then is, and the same call goes
-    on.
+    AuditFailed, and the stores' own errors; what was restored by then is, is in `report` where one
+    is given, and the same call goes on.
     """
-    restoring = _Restore(selection, options, watch or Silence(), stop or Stop(), now)
+    report = RestoreReport() if report is None else report
+    restoring = _Restore(selection, options, watch or Silence(), stop or Stop(), now, report)
     return restoring.run()
 
 
@@ -81,6 +84,7 @@ class _Restore:
         watch: Watcher,
         stop: Stop,
         now: dt.datetime | None,
+        report: RestoreReport,
     ) -> None:
         self._selection = selection
         self._options = options
@@ -92,7 +96,8 @@ class _Restore:
         self._seen: set[bytes] = set()
         self._tick: Callable[[], None] = stop.check
         into = str(options.folder) if options.folder else self._keeper.name
-        self._report = RestoreReport(selection.described(), into, options.dry_run)
+        self._report = report
+        report.what, report.into, report.dry_run = selection.described(), into, options.dry_run
 
     def run(self) -> RestoreReport:
         """All of it."""
@@ -170,8 +175,8 @@ class _Restore:
 
     def _restore_archive(self, row: Archive) -> None:
         try:
-            layout = layout_named(row.table)
-            items = self._opened(Manifest.from_json(row.manifest), layout)
+            # A dry run has nothing thawed: that costs money.
+            layout, items = opened(self._shelf, row, thaw=not self._options.dry_run)
         except NotProven as error:
             self._report.unproven.append(Unread(row.pk, row.table, str(error)))
             return
@@ -185,12 +190,6 @@ class _Restore:
             self._write(row, layout, chosen, self._options.folder)
         else:
             self._return(row, layout, chosen)
-
-    def _opened(self, manifest: Manifest, layout: ItemLayout) -> list[Item]:
-        """The records of an archive, proven. A dry run has nothing thawed: that costs money."""
-        if self._options.dry_run and self._shelf.facts(manifest).frozen:
-            raise NotThawed("it has to thaw first: without --dry-run, that is asked for")
-        return self._shelf.open(manifest, layout)
 
     def _latest(self, layout: ItemLayout, items: Sequence[Item]) -> list[Item]:
         """The selected records that no later archive has had; archives come newest first."""
@@ -238,10 +237,15 @@ class _Restore:
                 returning.put_back(batch)
 
     def _write(self, row: Archive, layout: ItemLayout, items: Sequence[Item], folder: Path) -> None:
-        """Write records to a new file; one that is there already was written whole."""
+        """Write records to a new file. One that is there is never written over: it has just these
+        records, or none of them counts as exported."""
         line = self._report.line(layout.table.name)
         path = folder / f"{row.table}-{row.pk}.json.gz"
         if not items:
+            return
+        if path.exists() and not holds_lines(path, items):
+            line.newer += len(items)
+            self._report.because(Reason(row.table, path.name, "newer", _OTHER_FILE))
             return
         self._report.files.append(str(path))
         if path.exists():
@@ -257,4 +261,8 @@ def _keep_and_check(lease: Any, stop: Stop) -> None:
     stop.check()
 
 
+_OTHER_FILE = (
+    "a file with other records, or none, has that name, and none of these was written: give "
+    "another directory to --export-to, or remove the file"
+)
 _OUTCOMES = {EXIT_DONE: SUCCESS, EXIT_LEFT: PARTIAL}

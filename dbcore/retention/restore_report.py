@@ -70,8 +70,8 @@ class Unread:
 class RestoreReport:
     """How a restore ended. `into` is a store's name, or the directory that was exported to."""
 
-    what: str
-    into: str
+    what: str = ""
+    into: str = ""
     dry_run: bool = False
     lines: dict[str, TableLine] = field(default_factory=dict)
     reasons: list[Reason] = field(default_factory=list)
@@ -79,6 +79,7 @@ class RestoreReport:
     unproven: list[Unread] = field(default_factory=list)
     frozen: list[Unread] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
+    error: str = ""  # what ended it before its time
 
     def line(self, table: str) -> TableLine:
         """The account of a table."""
@@ -97,8 +98,10 @@ class RestoreReport:
 
     @property
     def exit_code(self) -> int:
-        """0 all is back, 2 something is not proven, 1 something must thaw first, 3 some records
-        could not be restored."""
+        """0 all is back, 2 something is not proven, 1 failed, or something must thaw first, 3 some
+        records could not be restored."""
+        if self.error:
+            return EXIT_FAILED
         if self.unproven or self.total("differing"):
             return EXIT_UNPROVEN
         if self.frozen:
@@ -122,5 +125,6 @@ class RestoreReport:
             "unproven": [dataclasses.asdict(each) for each in self.unproven],
             "frozen": [dataclasses.asdict(each) for each in self.frozen],
             "files": self.files,
+            "error": self.error,
             "exit": self.exit_code,
         }

@@ -99,7 +99,9 @@ class _Rotation(ShelfWork):
         if found.foreign or (row is None and not found.versions):
             return  # nothing that a key of ours opens
         if row is not None and row.state == Archive.State.WRITING:
-            return  # the next sweep discards it
+            if not found.versions:
+                return  # nobody can open it; the next sweep discards it
+            row = None  # the next sweep may take it for proven: until then only the shelf is asked
         self._report.archives += 1
         if row is not None and self._is_done(row, found):
             self._report.already += 1

@@ -1,5 +1,7 @@
-"""Finds archives: by id, by what they hold, and whose. Only those that were proven count: what was
-not has all of its records still in its store."""
+"""Finds archives: by id, by what they hold, and whose. Only those that were booked as proven count:
+of what was not, a sweep finds out first whether it stands. One whose manifest cannot be read may
+hold anything: it is found each time, so that it is named and not passed over.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from django.db.models import Q, QuerySet
 
 from dbcore.models import Archive
 from dbcore.retention.archives import Manifest
-from dbcore.retention.errors import RetentionError
+from dbcore.retention.errors import NotProven, RetentionError
 
 _CHUNK = 100  # manifests in hand at once: each has a digest of every key
 
@@ -30,8 +32,9 @@ def archives_with(ids: Sequence[str]) -> Iterator[Archive]:
             raise RetentionError(f"there is no archive {each!r}; the admin lists them")
         if known[each] == Archive.State.WRITING:
             raise RetentionError(
-                f"archive {each} was never proven, so nothing was deleted on its account; the "
-                "next sweep discards it"
+                f"archive {each} was never proven, as far as Django's database knows. The next "
+                "sweep of its table takes it for proven if it stands whole: run "
+                "enforce_retention, then this command again"
             )
     yield from proven().filter(pk__in=ids).iterator(chunk_size=_CHUNK)
 
@@ -51,12 +54,22 @@ def archives_between(
 def archives_of_record(table: str, key: str) -> Iterator[Archive]:
     """The archives that may hold the record with this joined key."""
     for row in proven().filter(table=table).iterator(chunk_size=_CHUNK):
-        if Manifest.from_json(row.manifest).may_hold(key):
+        manifest = manifest_in(row)
+        if manifest is None or manifest.may_hold(key):
             yield row
 
 
 def archives_of(user: str) -> Iterator[Archive]:
     """The archives that may hold records of a user."""
     for row in proven().iterator(chunk_size=_CHUNK):
-        if Manifest.from_json(row.manifest).may_hold_owner(user):
+        manifest = manifest_in(row)
+        if manifest is None or manifest.may_hold_owner(user):
             yield row
+
+
+def manifest_in(row: Archive) -> Manifest | None:
+    """The manifest that Django's database has of an archive; None where it is broken."""
+    try:
+        return Manifest.from_json(row.manifest)
+    except NotProven:
+        return None

@@ -21,12 +21,13 @@ from dbcore import bookkeeping, logs
 from dbcore.errors import DbcoreError
 from dbcore.items import layout_of
 from dbcore.leases import LeaseHeld, LeaseLost
-from dbcore.models import Archive, Sweep
+from dbcore.models import Sweep
 from dbcore.progress import Silence, Watcher
 from dbcore.retention import clock, logged, policy
 from dbcore.retention.archives import get_shelf
 from dbcore.retention.archiving import Archiving
-from dbcore.retention.errors import NotProven, RetentionError
+from dbcore.retention.earlier import Earlier
+from dbcore.retention.errors import RetentionError
 from dbcore.retention.holds import HoldIndex, active_holds, sync_holds
 from dbcore.retention.keepers.choice import keeper_named, primary_keeper
 from dbcore.retention.options import SweepOptions
@@ -93,9 +94,14 @@ class RetentionSweep(Run[SweepReport, Sweep]):
                 options=options.described(),
             )
             sync_holds(self.keeper, timezone.now())
-            archiving = Archiving(self.keeper, get_shelf(), self.report.sweep, self.tick)
-            self._finish_earlier(archiving, rules)
-            self._sweep(rules, archiving)
+            self._finish_and_sweep(rules)
+
+    def _finish_and_sweep(self, rules: list[Rule]) -> None:
+        shelf = get_shelf()
+        archiving = Archiving(self.keeper, shelf, self.report.sweep, self.tick)
+        earlier = Earlier(archiving, self.keeper, shelf, self._holds, self.report, self.tick)
+        earlier.finish(rules, self._budget())
+        self._sweep(rules, archiving)
 
     def _check_clock(self) -> None:
         """ClockDoubted where this machine's clock may be far ahead, and nobody says that it is
@@ -125,10 +131,13 @@ class RetentionSweep(Run[SweepReport, Sweep]):
                 self.report.notes.append(f"a sweep would fail: {self.words(error)}")
         self._sweep(rules, None)
 
+    def _budget(self) -> float:
+        limit = self.options.max_records
+        return math.inf if limit is None else limit
+
     def _sweep(self, rules: list[Rule], archiving: Archiving | None) -> None:
         self.watch.stage("Looking for what is due" if archiving is None else "Sweeping")
-        limit = self.options.max_records
-        budget = math.inf if limit is None else limit
+        budget = self._budget() - self.report.resumed_deleted
         users_gone: set[str] = set()
         for rule in rules:
             self.tick()
@@ -149,41 +158,6 @@ class RetentionSweep(Run[SweepReport, Sweep]):
                 logged.table_swept(table.line)
             budget -= table.line.deleted + table.line.would
 
-    def _finish_earlier(self, archiving: Archiving, rules: list[Rule]) -> None:
-        """Bring to their end the archives that a sweep which was killed had begun."""
-        by_table = {rule.layout.table.name: rule for rule in rules}
-        pending = Archive.objects.filter(target=self.keeper.target).exclude(
-            state=Archive.State.COMPLETED
-        )
-        for row in pending.order_by("created_at"):
-            rule = by_table.get(row.table)
-            if rule is None:
-                continue  # not asked for, or the table has no policy any more: nothing is deleted
-            self.tick()
-            if row.state == Archive.State.WRITING and not archiving.adopt_or_discard(row):
-                self.report.discarded.append(row.id)
-                logged.DISCARDED.log(table=row.table, archive=row.id)
-            elif row.state == Archive.State.REMOVED:
-                archiving.settle(row)
-                self._resumed(row)
-            else:
-                self._resume(archiving, row, rule)
-
-    def _resume(self, archiving: Archiving, row: Archive, rule: Rule) -> None:
-        try:
-            archiving.resume(row, rule)
-        except NotProven as error:
-            # Proven once, and damaged since: what is left of its records is archived anew.
-            self.report.notes.append(f"archive {row.id} can no longer be proven: {error}")
-            self.report.damaged.append(row.id)
-            logged.NOT_PROVEN.log(table=row.table, archive=row.id, count=row.count, error=error)
-        else:
-            self._resumed(row)
-
-    def _resumed(self, row: Archive) -> None:
-        self.report.resumed.append(row.id)
-        logged.RESUMED.log(table=row.table, archive=row.id, count=row.count)
-
     def fail(self, error: Exception) -> None:
         """As every run; but that another is at work may be foreseen."""
         super().fail(error)
@@ -201,6 +175,7 @@ class RetentionSweep(Run[SweepReport, Sweep]):
     def fill(self, record: Sweep) -> None:
         record.archived = self.report.total("archived")
         record.deleted = self.report.total("deleted")
+        record.resumed_deleted = self.report.resumed_deleted
         record.held = self.report.total("held")
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dbcore.retention.report import SweepReport, TableLine
+from dbcore.retention.report import Damage, SweepReport, TableLine
 
 _WIDTH = 110  # where no terminal says how wide it is
 _COLUMNS = ("due", "would", "archived", "deleted")
@@ -91,10 +91,43 @@ def _without_policy(console: Console, report: SweepReport) -> None:
 
 
 def _earlier(console: Console, report: SweepReport) -> None:
+    for damage in report.damages:
+        console.print(f"  {_damage(damage)}", style="red", markup=False)
+    for archive, why in report.unfinished.items():
+        console.print(f"  archive {archive} is not finished: {why}", style="red", markup=False)
     for archive in report.resumed:
         console.print(f"  archive {archive}: an earlier sweep had begun it; it is finished now")
     for archive in report.discarded:
         console.print(f"  archive {archive}: never proven, thrown away; nothing had been deleted")
+
+
+def _damage(damage: Damage) -> str:
+    """What is wrong with an archive, where its records are, and what to do."""
+    head = f"archive {damage.archive} of {damage.table}"
+    if damage.locked:
+        return (
+            f"{head} cannot be opened: {damage.why}. Nothing of it was touched; with its key in "
+            "ARCHIVE_ENCRYPTION_KEYS the next sweep goes on with it"
+        )
+    return (
+        f"{head} is damaged: {damage.why}. {_whereabouts(damage)}. It is kept, and nothing more is "
+        "deleted on its account. Put its object back from a backup (on S3: an earlier version), "
+        "then run reconcile_archives --deep"
+    )
+
+
+def _whereabouts(damage: Damage) -> str:
+    if damage.missing is None:
+        return f"Its manifest is lost: where its {damage.count:,} records are is not known"
+    found = (
+        f"Of its {damage.count:,} records {damage.live:,} are still in the store, "
+        f"{damage.elsewhere:,} in other archives, and {damage.missing:,} in neither"
+    )
+    if damage.missing:
+        found += ": deleted on its account, or changed or deleted since, and perhaps LOST"
+    if damage.unopened:
+        found += f" ({damage.unopened:,} archives of that time could not be looked into)"
+    return found
 
 
 def _verdict(console: Console, report: SweepReport) -> None:
@@ -104,13 +137,18 @@ def _verdict(console: Console, report: SweepReport) -> None:
     elif report.status == "failed":
         console.print(f"[red]Failed[/red] after {seconds}; the same command goes on from here")
     elif report.status == "unproven":
-        console.print(
-            f"[red]An archive could not be proven[/red] ({seconds}): nothing of it was deleted"
-        )
+        what = "see what is said of it above" if report.damaged else "nothing of it was deleted"
+        console.print(f"[red]An archive could not be proven[/red] ({seconds}): {what}")
     elif report.dry_run:
         console.print(f"Nothing was changed ({seconds}).")
     else:
         console.print(
             f"[green]Done[/green]: {report.total('deleted'):,} deleted, "
-            f"{report.total('archived'):,} of them archived and proven ({seconds})"
+            f"{report.total('archived'):,} of them archived and proven{_resumed(report)} "
+            f"({seconds})"
         )
+
+
+def _resumed(report: SweepReport) -> str:
+    count = report.resumed_deleted
+    return f"; and {count:,} that an earlier sweep had archived" if count else ""

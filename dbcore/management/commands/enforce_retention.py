@@ -27,7 +27,8 @@ what happens to each table, in this order:
 exit status:
   0  done: every record that is due is deleted, or counted with the reason why it stays; or another
      was at work, with --if-free
-  2  an archive could not be proven; nothing of it was deleted
+  2  an archive could not be proven (nothing of it was deleted), or one that an earlier sweep had
+     begun is damaged: the report counts which of its records are still somewhere else
   1  failed, stopped or interrupted; the same command goes on where it stopped
 
 examples:

@@ -15,6 +15,7 @@ from dbcore.management.people import add_signature, agrees
 from dbcore.management.tool import ToolCommand
 from dbcore.retention.erasure import erase_user
 from dbcore.retention.erasure_report import ErasureReport
+from dbcore.retention.errors import HeldByLaw
 from dbcore.retention.export import without_personal_records
 
 EPILOG = """
@@ -55,6 +56,21 @@ class Command(ToolCommand):
         )
 
     def handle(self, *args: Any, **given: Any) -> None:
+        try:
+            report = self._erase(given)
+        except CommandError as error:
+            if given["format"] == "json":
+                held = isinstance(error.__cause__, HeldByLaw)
+                status = "forbidden" if held else "failed"
+                ending = {"user": given["user"], "status": status, "error": str(error)}
+                self.stdout.write(json.dumps(ending, indent=1, ensure_ascii=False))
+            raise
+        if given["format"] == "json":
+            self.stdout.write(json.dumps(report.as_json(), indent=1, ensure_ascii=False))
+        else:
+            self._print(report)
+
+    def _erase(self, given: dict[str, Any]) -> ErasureReport:
         signed = {"who": given["who"], "why": given["why"]}
         try:
             bookkeeping.make_ready()
@@ -68,10 +84,7 @@ class Command(ToolCommand):
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             raise CommandError("interrupted: the same command goes on") from None
-        if given["format"] == "json":
-            self.stdout.write(json.dumps(report.as_json(), indent=1, ensure_ascii=False))
-        else:
-            self._print(report)
+        return report
 
     def _print(self, report: ErasureReport) -> None:
         write = self.stdout.write
@@ -84,7 +97,12 @@ class Command(ToolCommand):
             write(f"  {report.dead_letters:,} dead letters")
         for archive in report.archives:
             kind = "encrypted" if archive.encrypted else "NOT encrypted"
-            write(f"  archive {archive.archive} of {archive.table} still has records ({kind})")
+            has = (
+                "still has records"
+                if archive.known
+                else "may have records (see reconcile_archives)"
+            )
+            write(f"  archive {archive.archive} of {archive.table} {has} ({kind})")
         if report.archives:
             write("  restores leave out what these archives have of the user")
         tables = ", ".join(without_personal_records())

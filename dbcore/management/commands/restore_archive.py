@@ -23,7 +23,8 @@ from dbcore.stopping import Stop
 EPILOG = """
 exit status:
   0  everything that was asked for is there, and verified
-  3  so it is, but some records could not be restored: the report lists why
+  3  so it is, but some records could not be restored, or a file of another content has the name
+     that --export-to would give one: the report lists why
   2  an archive could not be proven (nothing of it was restored), or a record that was read back
      differs
   1  failed or interrupted, or an archive has to thaw first; the same command goes on
@@ -87,21 +88,29 @@ class Command(ToolCommand):
         out.add_argument("--quiet", action="store_true", help="no progress on standard error")
 
     def handle(self, *args: Any, **given: Any) -> None:
+        report = RestoreReport()
         try:
             bookkeeping.make_ready()
-            report = self._restore(given)
-        except (DbcoreError, BotoCoreError, ClientError) as error:
-            raise CommandError(str(error)) from error
+            self._restore(given, report)
         except KeyboardInterrupt:
-            raise CommandError("interrupted: the same command goes on") from None
-        if given["format"] == "json":
-            self.stdout.write(json.dumps(report.as_json(), indent=1, ensure_ascii=False))
-        else:
-            self._print(report)
+            report.error = "interrupted: the same command goes on"
+            self._say(report, given)
+            raise CommandError(report.error) from None
+        except (CommandError, DbcoreError, BotoCoreError, ClientError) as error:
+            report.error = str(error)
+            self._say(report, given)
+            raise CommandError(report.error) from error
+        self._say(report, given)
         if report.exit_code:
             self.end(report)
 
-    def _restore(self, given: dict[str, Any]) -> RestoreReport:
+    def _say(self, report: RestoreReport, given: dict[str, Any]) -> None:
+        if given["format"] == "json":
+            self.stdout.write(json.dumps(report.as_json(), indent=1, ensure_ascii=False))
+        elif not report.error:
+            self._print(report)
+
+    def _restore(self, given: dict[str, Any], report: RestoreReport) -> None:
         if given["export_to"] is not None and (given["into"] or given["overwrite"]):
             raise CommandError("--export-to goes into files: neither --into nor --overwrite fits")
         selection = _selection(given)
@@ -122,7 +131,7 @@ class Command(ToolCommand):
         try:
             with stop.on_signal():
                 watch.stage(f"Restoring {selection.resource}")  # it may go to the log
-                return restore(selection, options, watch=watch, stop=stop)
+                restore(selection, options, watch=watch, stop=stop, report=report)
         finally:
             watch.close()
 

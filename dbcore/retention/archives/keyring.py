@@ -24,7 +24,12 @@ _HOW_TO_MAKE = (
 )
 
 
-class MissingKey(NotProven):
+class Locked(NotProven):
+    """The keys of the settings do not open it: one is missing or is another, or the manifest was
+    edited. Nothing is known of the archive itself."""
+
+
+class MissingKey(Locked):
     """An archive names a key that the settings do not have."""
 
 
@@ -67,11 +72,11 @@ class KeyRing:
         return base64.b64encode(aes_key_wrap(self._derived(key_id, "wrap"), secret)).decode()
 
     def unwrap(self, key_id: str, wrapped: str) -> bytes:
-        """The data key again; MissingKey, or NotProven when it was wrapped by another."""
+        """The data key again; MissingKey, or Locked when it was wrapped by another."""
         try:
             return aes_key_unwrap(self._derived(key_id, "wrap"), base64.b64decode(wrapped))
         except (InvalidUnwrap, ValueError):
-            raise NotProven(f"key {key_id!r} is not the one that wrapped its data key") from None
+            raise Locked(f"key {key_id!r} is not the one that wrapped its data key") from None
 
     def seal(self, key_id: str, text: bytes) -> str:
         """A keyed digest of a text, in base64; MissingKey."""

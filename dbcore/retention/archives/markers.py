@@ -20,7 +20,7 @@ from django.core.files.base import ContentFile
 from dbcore.attributes import timestamp_text
 from dbcore.retention.archives.keyring import KeyRing
 from dbcore.retention.archives.storage import ArchiveStorage, Frozen
-from dbcore.retention.errors import NotProven, RetentionError
+from dbcore.retention.errors import NotProven, StorageFailed
 
 FOLDER = "erasures/"
 _NAME = re.compile(rf"{FOLDER}(?P<subject>[0-9a-f]{{64}})\.(?P<version>\d{{4,}})\.json")
@@ -46,7 +46,7 @@ class Marker:
 
 @dataclass(frozen=True, slots=True)
 class Markers:
-    """The markers in a storage. RetentionError where it fails."""
+    """The markers in a storage. StorageFailed where it fails."""
 
     keys: KeyRing
     storage: ArchiveStorage
@@ -140,4 +140,4 @@ def _storing(name: str) -> Iterator[None]:
     except (FileExistsError, FileNotFoundError):
         raise
     except (OSError, BotoCoreError, ClientError) as error:
-        raise RetentionError(f"{name}: the storage failed: {error}") from error
+        raise StorageFailed(f"{name}: the storage failed: {error}") from error

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from dbcore.attributes import Item
 from dbcore.items import ItemLayout
 from dbcore.retention.archives import content
-from dbcore.retention.archives.keyring import KEY_BYTES, KeyRing
+from dbcore.retention.archives.keyring import KEY_BYTES, KeyRing, Locked
 from dbcore.retention.archives.manifest import (
     ALGORITHM,
     COMPRESSION,
@@ -100,11 +100,11 @@ def _sealed(keys: KeyRing, manifest: Manifest) -> Manifest:
 
 
 def data_key(keys: KeyRing, manifest: Manifest) -> bytes:
-    """The archive's data key; NotProven unless the manifest is as it was sealed, MissingKey."""
+    """The archive's data key; Locked unless the manifest is as it was sealed by this key."""
     key_id = manifest.encryption.key_id
     seal = keys.seal(key_id, sealed_text(manifest))
     if not hmac.compare_digest(seal.encode(), manifest.seal.encode()):
-        raise NotProven(
+        raise Locked(
             f"its manifest was edited, or key {key_id!r} of ARCHIVE_ENCRYPTION_KEYS is not the one "
             "that sealed it"
         )

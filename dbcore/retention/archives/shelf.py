@@ -35,7 +35,7 @@ from dbcore.retention.archives.manifest import (
     same_archive,
 )
 from dbcore.retention.archives.storage import ArchiveStorage, Facts, Frozen
-from dbcore.retention.errors import NotProven, NotThawed, RetentionError
+from dbcore.retention.errors import NotProven, NotThawed, RetentionError, StorageFailed
 from dbcore.tables import Tier
 
 DEEP_ARCHIVE_DAYS = 2555  # what is kept that long is hardly ever asked for again
@@ -145,12 +145,13 @@ class Shelf:
         if self.facts(manifest).sha256 is None:
             raise NotProven(f"{manifest.object_name}: the storage has no SHA-256 to compare with")
 
-    def standing(self, object_name: str) -> Manifest:
-        """The manifest of an archive that stands here whole, though nobody may have proven it yet;
-        NotProven where it does not, MissingKey."""
-        manifest = self.manifest_of(self._beside(object_name))
-        self.facts(manifest)
-        return manifest
+    def standing(self, object_name: str) -> Listed:
+        """What stands under an object's name; neither object nor manifest where nothing does."""
+        with _storing(object_name):
+            for found in listed(self._storage.names(object_name)):
+                if found.object_name == object_name:
+                    return found
+        return Listed(object_name, has_object=False, versions=())
 
     def discard(self, object_name: str) -> None:
         """Remove an archive that was never proven, and what a killed write has left of it."""
@@ -177,7 +178,7 @@ class Shelf:
                 yield self.manifest_of(found)
 
     def manifest_of(self, found: Listed) -> Manifest:
-        """The manifest beside an object, in its highest version; NotProven, MissingKey."""
+        """The manifest beside an object, in its highest version; NotProven, Locked."""
         name = manifest_name(found.object_name, found.versions[-1])
         with _of(name):
             text = self._read(name)
@@ -193,7 +194,7 @@ class Shelf:
             return manifest
 
     def check_seal(self, manifest: Manifest) -> None:
-        """NotProven unless the manifest is as it was sealed; MissingKey."""
+        """Locked unless the manifest is as it was sealed, and by a key of the settings."""
         with _of(manifest.object_name):
             sealing.data_key(self.keys, manifest)
 
@@ -208,7 +209,7 @@ class Shelf:
         The new version is written and read back before older ones are removed, and may be there
         already: a call that was killed is finished by the next. NotProven, MissingKey.
         """
-        current = self.manifest_of(self._beside(manifest.object_name))
+        current = self.manifest_of(self.beside(manifest.object_name))
         if not same_archive(current, manifest):
             raise NotProven(f"{current.manifest_name}: it is the manifest of another archive")
         if current.encryption.key_id != self.keys.first:
@@ -231,22 +232,21 @@ class Shelf:
     def retire_older(self, manifest: Manifest) -> None:
         """Remove the versions of a manifest before this one, and what killed writes have left."""
         name = manifest.object_name
-        versions = self._beside(name).versions
+        versions = self.beside(name).versions
         with _storing(name):
             for version in versions:
                 if version < manifest.manifest_version:
                     self._storage.delete(manifest_name(name, version))
             self._storage.sweep_parts(name)
 
-    def _beside(self, object_name: str) -> Listed:
+    def beside(self, object_name: str) -> Listed:
         """What stands under an object's name; NotProven when no manifest does."""
-        with _storing(object_name):
-            for found in listed(self._storage.names(object_name)):
-                if found.object_name == object_name and found.versions:
-                    return found
-        raise NotProven(
-            f"{object_name}: no manifest is beside it; reconcile_archives writes it again"
-        )
+        found = self.standing(object_name)
+        if not found.versions:
+            raise NotProven(
+                f"{object_name}: no manifest is beside it; reconcile_archives writes it again"
+            )
+        return found
 
     def _save(self, name: str, data: bytes) -> None:
         with _storing(name):
@@ -292,4 +292,4 @@ def _storing(name: str) -> Iterator[None]:
     except FileExistsError:
         raise RetentionError(f"{name} exists already, and is not written over") from None
     except (OSError, BotoCoreError, ClientError) as error:
-        raise RetentionError(f"{name}: the storage failed: {error}") from error
+        raise StorageFailed(f"{name}: the storage failed: {error}") from error

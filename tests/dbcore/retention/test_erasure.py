@@ -523,3 +523,19 @@ def test_the_command_names_the_hold_that_forbids_it(primary: Keeper) -> None:
         run(USER, "--no-input")
     with pytest.raises(CommandError, match="nothing belongs to"):
         run("nobody", "--dry-run")
+
+
+def test_an_erasure_that_is_refused_says_so_in_json_too(in_sqlite: Keeper) -> None:
+    live(in_sqlite, USER)
+    held = hold(user_subject(USER))
+    for user, status in ((USER, "forbidden"), ("nobody", "failed")):
+        out = StringIO()
+        with pytest.raises(CommandError) as refused:
+            call_command(
+                "erase_user", user, "--who", "w", "--why", "y", "--no-input",
+                "--format", "json", stdout=out,
+            )  # fmt: skip
+        found = json.loads(out.getvalue())
+        assert (found["user"], found["status"]) == (user, status)
+        assert found["error"] == str(refused.value) != ""
+    assert held.pk

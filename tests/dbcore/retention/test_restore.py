@@ -8,11 +8,12 @@ import gzip
 import json
 import stat
 from collections.abc import Sequence
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
@@ -20,12 +21,14 @@ from django.utils import timezone
 from daylight.models import AuditLog, Plan, UsageAnalytics, User
 from dbcore.attributes import Item
 from dbcore.errors import ConfigurationError
-from dbcore.items import layout_of
+from dbcore.items import ItemLayout, layout_of
 from dbcore.leases import LeaseHeld
 from dbcore.models import Archive, Erasure, RestoredRecord
 from dbcore.retention import erasure
+from dbcore.retention.archives import Manifest, Shelf
 from dbcore.retention.erasure import erase_user
-from dbcore.retention.errors import RetentionError
+from dbcore.retention.errors import RetentionError, StorageFailed
+from dbcore.retention.export import export_user
 from dbcore.retention.holds import place_hold, record_subject
 from dbcore.retention.keepers.choice import keeper_named
 from dbcore.retention.keepers.dynamo import DynamoKeeper
@@ -38,7 +41,7 @@ from dbcore.stopping import Interrupted, Stop
 from dbcore.table_sync import sync_tables
 from tests.dbcore.retention.lives import archived, audit_trail, is_kept_from_placing, swept
 from tests.dbcore.retention.making import DAY, NOW, put
-from tests.support.archives import Bucket
+from tests.support.archives import Bucket, use_bucket
 
 PLANS = layout_of(Plan)
 SECOND = dt.timedelta(seconds=1)
@@ -268,6 +271,47 @@ def test_nothing_of_a_damaged_archive_comes_back_and_the_others_do(
     assert audit_trail(primary, "restore")[-1]["outcome"] == "failure"
 
 
+@pytest.mark.parametrize("flaw", ["manifest", "object", "table"])
+def test_one_archive_that_cannot_be_read_is_named_and_the_others_are_read(
+    in_sqlite: Keeper, archive_dir: Path, flaw: str
+) -> None:
+    bad = archived(in_sqlite, Plan, {"user_id": "u", "id": "a"})
+    archived(in_sqlite, Plan, {"user_id": "u", "id": "b"})
+    if flaw == "manifest":
+        Archive.objects.filter(pk=bad.pk).update(manifest={})
+    elif flaw == "table":
+        Archive.objects.filter(pk=bad.pk).update(table="diaries")
+    else:
+        (archive_dir / bad.object_name).unlink()
+        (archive_dir / bad.object_name).mkdir()
+    selections = [of_user("u"), of_record("plans", ["u", "b"])]
+    if flaw == "object":  # of the record alone nothing is sought in it: its manifest says so
+        selections = [of_user("u"), of_table("plans")]
+    if flaw == "table":
+        selections = [of_user("u")]
+    for selection in selections:
+        report = back(selection, overwrite=True)
+        assert (report.exit_code, report.total("restored") + report.total("present")) == (2, 1)
+        assert [each.archive for each in report.unproven] == [bad.pk]
+
+    out = BytesIO()
+    export = export_user("u", out, who="w", why="y")
+    assert ([each.archive for each in export.unproven], export.archived) == ([bad.pk], {"plans": 1})
+    erasing = erase_user("u", who="w", why="y", dry_run=True)
+    assert {each.archive: each.known for each in erasing.archives}[bad.pk] is (flaw != "manifest")
+    with pytest.raises(RetentionError, match="nothing belongs to a user 'nobody'"):
+        erase_user("nobody", who="w", why="y", dry_run=True)
+
+
+def test_a_storage_that_does_not_answer_ends_a_restore_at_once(
+    in_sqlite: Keeper, archive_bucket: Bucket, settings: Any, no_delay: None
+) -> None:
+    archived(in_sqlite, Plan, {"user_id": "u", "id": "a"})
+    use_bucket(settings, archive_bucket, endpoint_url="http://127.0.0.1:9")
+    with pytest.raises(StorageFailed, match="Could not connect"):
+        back(of_table("plans"))
+
+
 def test_an_archive_that_was_never_proven_is_refused(primary: Keeper) -> None:
     archive = archived(primary, Plan, {"user_id": "u"})
     Archive.objects.filter(pk=archive.pk).update(state="writing")
@@ -378,6 +422,19 @@ def test_an_archive_is_exported_as_lines_of_dynamodbs_json(primary: Keeper, tmp_
     again = back(of_archives([archive.pk]), folder=folder)
     assert (again.total("present"), Path(name).read_bytes()) == (2, first)
     assert [each["action"] for each in audit_trail(primary)] == ["export_archives"] * 4
+
+
+def test_a_file_with_other_records_is_no_export(in_sqlite: Keeper, tmp_path: Path) -> None:
+    archive = archived(in_sqlite, Plan, {"user_id": "u", "id": "a"}, {"user_id": "v", "id": "b"})
+    (one,) = back(of_record("plans", ["u", "a"]), folder=tmp_path).files
+    for content in (Path(one).read_bytes(), b"junk"):
+        Path(one).write_bytes(content)
+        for dry_run in (True, False):
+            report = back(of_archives([archive.pk]), folder=tmp_path, dry_run=dry_run)
+            assert (report.exit_code, report.total("newer"), report.files) == (3, 2, [])
+            assert "another directory" in report.reasons[0].why
+        assert Path(one).read_bytes() == content
+    assert back(of_archives([archive.pk]), folder=tmp_path / "new").exit_code == 0
 
 
 # --- Cut short ----------------------------------------------------------------------------------
@@ -509,3 +566,33 @@ def test_the_command_restores_and_says_what_became_of_it(
 def test_the_command_says_what_is_wrong(in_sqlite: Keeper, arguments: list[str], said: str) -> None:
     with pytest.raises(CommandError, match=said):
         run(*arguments)
+
+
+def test_a_restore_that_fails_says_so_in_json_too(
+    in_sqlite: Keeper, archive_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(*arguments: str) -> Any:
+        out = StringIO()
+        with pytest.raises(CommandError) as failed:
+            call_command(
+                "restore_archive", *arguments, "--format", "json", "--quiet",
+                stdout=out, stderr=StringIO(),
+            )  # fmt: skip
+        found = json.loads(out.getvalue())
+        assert (found["exit"], found["error"]) == (1, str(failed.value))
+        return found
+
+    assert told("--archive", "x")["tables"] == []
+    for name in ("a", "b"):
+        archived(in_sqlite, Plan, {"user_id": "u", "id": name})
+    opened = Shelf.open
+    seen: list[str] = []
+
+    def then_down(self: Shelf, manifest: Manifest, layout: ItemLayout) -> list[Item]:
+        seen.append(manifest.id)
+        if len(seen) > 1:
+            raise StorageFailed("the storage failed") from EndpointConnectionError(endpoint_url="s")
+        return opened(self, manifest, layout)
+
+    monkeypatch.setattr(Shelf, "open", then_down)
+    assert told("--table", "plans")["tables"][0]["restored"] == 1  # what was back by then

@@ -163,7 +163,7 @@ def site(
             "DATABASE_PRIMARY": "dynamodb",
             "DYNAMODB_ENDPOINT": engine.endpoint,
             "DYNAMODB_TABLE_PREFIX": settings.DYNAMODB_TABLE_PREFIX,
-            "DB_HEALTH_DEADLINE": "1.5",
+            "DB_HEALTH_DEADLINE": "1.0",
             "ARCHIVE_DIR": str(tmp_path / "archives"),
             "DB_METRICS_ENABLED": "false",
             **all_channels.environment(),

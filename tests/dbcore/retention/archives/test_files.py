@@ -190,7 +190,7 @@ def test_a_directory_that_may_not_be_written_to_is_named(archive_dir: Path, shel
         f"ConfigurationError: ARCHIVE_DIR {archive_dir}: this process may not write to "
         f"{archive_dir}"
     )
-    assert write.startswith("RetentionError: plans/") and "Permission denied" in write
+    assert write.startswith("StorageFailed: plans/") and "Permission denied" in write
 
 
 def test_a_directory_that_cannot_be_read_does_not_pass_for_an_empty_one(
@@ -243,7 +243,7 @@ def test_a_table_s_folder_may_be_a_link_to_another_disk(
     second = shelf.write(draft_of(), PLANS, plans())
     assert {each.id for each in shelf.manifests()} == {first.id, second.id}
     for manifest in (first, second):
-        assert shelf.standing(manifest.object_name) == manifest
+        assert shelf.manifest_of(shelf.standing(manifest.object_name)) == manifest
     shelf.discard(second.object_name)
     assert [each.id for each in shelf.manifests()] == [first.id]
 

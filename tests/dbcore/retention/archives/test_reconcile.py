@@ -246,6 +246,15 @@ def test_what_a_sweep_was_writing_is_left_for_the_next_one(
     assert everything(archive_dir) == before
 
 
+def test_what_a_sweep_had_written_whole_is_not_said_to_be_thrown_away(
+    archived: list[Manifest],
+) -> None:
+    Archive.objects.update(state=Archive.State.WRITING, manifest={})
+    report = reconcile(get_shelf(), deep=True)
+    assert (report.exit_code, len(report.notes)) == (0, 2)
+    assert all("the next sweep proves it" in note.what for note in report.notes)
+
+
 def test_a_file_that_is_no_archive_is_only_noted(
     archived: list[Manifest], archive_dir: Path
 ) -> None:

@@ -149,7 +149,7 @@ def test_a_row_that_is_another_archives_is_not_written_over(archived: list[Manif
     assert Archive.objects.get(pk=archived[0].id).manifest == archived[1].as_json()
 
 
-def test_what_is_missing_on_the_shelf_is_named_and_what_a_sweep_was_writing_is_not(
+def test_what_is_missing_on_the_shelf_is_named_and_what_a_sweep_was_writing_is_wrapped_anew(
     archived: list[Manifest], archive_dir: Path
 ) -> None:
     (archive_dir / archived[0].manifest_name).unlink()
@@ -163,7 +163,21 @@ def test_what_is_missing_on_the_shelf_is_named_and_what_a_sweep_was_writing_is_n
         f"{archived[0].object_name}: no manifest is beside it; reconcile_archives writes it again",
         f"{archived[1].object_name}: the object is missing, and so is its manifest",
     ]
-    assert (report.archives, report.uses) == (1, {"old": 1})
+    assert (report.archives, report.uses) == (2, {"old": 1, "new": 1})
+    row = Archive.objects.get(pk=archived[2].id)
+    assert (row.state, row.key_id) == (Archive.State.WRITING, "old")  # its proof is a sweep's
+
+
+def test_a_key_stays_while_an_archive_needs_it_whose_proof_was_not_booked(
+    archived: list[Manifest], archive_dir: Path
+) -> None:
+    unbooked = [each.id for each in archived[:2]]
+    Archive.objects.filter(pk__in=unbooked).update(state=Archive.State.WRITING, manifest={})
+    (archive_dir / archived[1].manifest_name).unlink()  # nobody can open that: it needs no key
+    report = rotate(get_shelf(), dry_run=True)
+    assert (report.exit_code, report.uses, report.removable) == (0, {"old": 2}, ["spare"])
+    report = rotate(get_shelf())
+    assert (report.uses, report.removable) == ({"new": 2}, ["old", "spare"])
 
 
 def test_an_archive_without_a_row_is_wrapped_anew_as_well(archived: list[Manifest]) -> None:
