@@ -211,15 +211,18 @@ def derived_fragments(layout: ItemLayout, at: dict[str, int]) -> list[RowFragmen
     table = layout.table
     found: list[RowFragment] = []
     deadlines = [(at[each.field], each.days * 86400) for each in table.expires]
-    if deadlines:
-        found.append(_ttl(deadlines))
     shard = at[layout.shard_field]
     if table.day_index is not None:
         found.append(_day(at[table.day_index.timestamp], shard))
+    policy = table.retention
+    since, days = (policy.since, policy.days) if isinstance(policy, Retention) else ((), 0)
+    kept = [(at[name], days * 86400) for name in since]
+    if table.needs_due_day and len(deadlines) == 1 and kept in ([], deadlines):
+        return [*found, _ttl_and_due_day(*deadlines[0], shard)]
+    if deadlines:
+        found.append(_ttl(deadlines))
     if table.needs_due_day:
-        policy = table.retention
-        since, days = (policy.since, policy.days) if isinstance(policy, Retention) else ((), 0)
-        found.append(_due_day(deadlines, [at[name] for name in since], days * 86400, shard))
+        found.append(_due_day(deadlines, [place for place, _ in kept], days * 86400, shard))
     return found
 
 
@@ -233,6 +236,26 @@ def _ttl(deadlines: list[tuple[int, int]]) -> RowFragment:
 
 def _shard(key: Any) -> int:
     return zlib.crc32(key.encode()) % DAY_SHARDS
+
+
+@functools.lru_cache(maxsize=8192)
+def _day_text(day: int) -> str:
+    """A day, counted from 1970-01-01."""
+    return dt.date.fromordinal(_UNIX_DAY + day).isoformat()
+
+
+def _ttl_and_due_day(time_at: int, later: int, key_at: int) -> RowFragment:
+    """Of a record that is due when it expires, as most that expire are: computed once."""
+
+    def fragment(row: tuple[Any, ...]) -> str:
+        value = row[time_at]
+        if value is None:
+            return ""
+        end = when(value)[1] + later
+        shard = zlib.crc32(row[key_at].encode()) % DAY_SHARDS
+        return f',"{TTL}":{{"N":"{end}"}},"{DUE_DAY}":{{"S":"{_day_text(end // 86400)}#{shard}"}}'
+
+    return fragment
 
 
 def _day(time_at: int, key_at: int) -> RowFragment:
@@ -251,7 +274,7 @@ def _due_day(
             due.append(max([when(row[at])[1] for at in since if row[at] is not None]) + kept)
         if not due:
             return ""
-        day = dt.date.fromordinal(_UNIX_DAY + min(due) // 86400)
-        return f',"{DUE_DAY}":{{"S":"{day.isoformat()}#{_shard(row[key_at])}"}}'
+        day = _day_text(min(due) // 86400)
+        return f',"{DUE_DAY}":{{"S":"{day}#{_shard(row[key_at])}"}}'
 
     return fragment
