@@ -41,11 +41,11 @@ $(VENV)/.engine: $(VENV)/.installed package.json
 	@touch $@
 
 demo: setup
-	@DAYLIGHT_ENV=development DATABASE_URL=sqlite:///var/demo/daylight.sqlite3 \
+	@DAYLIGHT_ENV=development LOG_LEVEL=WARNING DATABASE_URL=sqlite:///var/demo/daylight.sqlite3 \
 	  LOCAL_DYNAMODB_PATH=var/demo/dynamodb.db DYNAMODB_ENDPOINT=local $(PY) manage.py demo
 
 serve: setup
-	@$(PY) manage.py prepare_development
+	@LOG_LEVEL=WARNING $(PY) manage.py prepare_development
 	@$(PY) manage.py runserver localhost:$(PORT)
 
 test: setup $(VENV)/.installed-dev
