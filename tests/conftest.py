@@ -9,6 +9,7 @@ import pytest
 
 from daylight.services import twins
 from dbcore.local_engine import LocalEngine
+from dbcore.monitoring import reporter
 from dbcore.wire import HOOKS, close_wires
 from tests.support.tables import drop_tables
 
@@ -18,6 +19,15 @@ pytest_plugins = [
     "tests.support.postgres",
     "tests.support.redis",
 ]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_reported() -> Iterator[None]:
+    """A test that has this process report what it measures has not the next test's reported."""
+    yield
+    reporter._wanted = False
+    if reporter._reporter is not None:
+        reporter.stop()
 
 
 @pytest.fixture
