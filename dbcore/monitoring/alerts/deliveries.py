@@ -46,8 +46,9 @@ class Delivery:
 
     @property
     def line(self) -> tuple[str, str]:
-        """What must arrive in order: the messages of one incident on one channel."""
-        return self.message.incident, self.channel
+        """What must arrive in order: the messages about one rule and subject on one channel. Not of
+        one incident alone: PagerDuty would take the late end of the last for that of the next."""
+        return self.message.dedup_key, self.channel
 
 
 def new_delivery(channel: str, message: Message, now: dt.datetime) -> Delivery:
@@ -64,8 +65,8 @@ def wait_after(failures: int, retry_after: float | None) -> dt.timedelta:
 
 
 def sendable(waiting: Iterable[Delivery], now: dt.datetime) -> list[Delivery]:
-    """Those that may be tried now. What belongs to one incident goes in order: that it has ended is
-    not told before that it began."""
+    """Those that may be tried now. What is about one thing goes in order: that it has ended is not
+    told before that it began, nor that it began again before that it had ended."""
     found: list[Delivery] = []
     lines: set[tuple[str, str]] = set()
     for delivery in sorted(waiting, key=_order):
@@ -75,9 +76,11 @@ def sendable(waiting: Iterable[Delivery], now: dt.datetime) -> list[Delivery]:
     return found
 
 
-def _order(delivery: Delivery) -> tuple[int, str]:
-    # Not by id alone: another host, whose clock is behind, may have enqueued the end.
-    return _EVENTS.index(delivery.message.event), delivery.id
+def _order(delivery: Delivery) -> tuple[str, int, str]:
+    # Not by id alone: another host, whose clock is behind, may have enqueued the end. The ids of
+    # incidents are in the order of their beginnings.
+    message = delivery.message
+    return message.incident, _EVENTS.index(message.event), delivery.id
 
 
 def trouble(latest: Delivery | None) -> str:
