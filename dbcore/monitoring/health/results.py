@@ -28,6 +28,10 @@ class Status(enum.StrEnum):
 _RANKS = {Status.HEALTHY: 0, Status.WARNING: 1, Status.CRITICAL: 2}
 
 
+# Checks of this machine, about which another host may say otherwise.
+HOST_BOUND = frozenset({"disk", "clock"})
+
+
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """One check's answer.

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import platform
 import time
 from collections.abc import Sequence
 from logging import INFO
@@ -20,7 +21,7 @@ from dbcore.monitoring.health.channels import alert_channels
 from dbcore.monitoring.health.connections import pool
 from dbcore.monitoring.health.machine import clock, disk
 from dbcore.monitoring.health.protections import expiry_and_backups
-from dbcore.monitoring.health.results import CheckResult, Status
+from dbcore.monitoring.health.results import HOST_BOUND, CheckResult, Status
 from dbcore.monitoring.health.stores import primary_store, replicas
 from dbcore.monitoring.health.tables import indexes, tables
 from dbcore.monitoring.health.verdicts import Check, Context, critical, in_words
@@ -72,7 +73,8 @@ def _ask(name: str, context: Context) -> CheckResult:
         except Exception as error:
             verdict = critical(in_words(error))
     seconds = time.monotonic() - began
-    return CheckResult(name, verdict.status, verdict.sentence, seconds, context.now, verdict.host)
+    host = verdict.host or _host(name)
+    return CheckResult(name, verdict.status, verdict.sentence, seconds, context.now, host)
 
 
 def _failed(name: str, error: BaseException, now: dt.datetime) -> CheckResult:
@@ -81,7 +83,13 @@ def _failed(name: str, error: BaseException, now: dt.datetime) -> CheckResult:
     said = f"the check failed: {type(error).__name__}"
     if isinstance(error, TimeoutError):
         said = f"did not answer within {deadline:g} s"
-    return CheckResult(name, Status.CRITICAL, said, deadline, now)
+    return CheckResult(name, Status.CRITICAL, said, deadline, now, _host(name))
+
+
+def _host(name: str) -> str:
+    """Of a check that could not say itself whom it is about: an alert that begins with how it
+    failed must be the one that ends when it is well."""
+    return platform.node() if name in HOST_BOUND else ""
 
 
 def _pools() -> Sequence[PoolUse]:

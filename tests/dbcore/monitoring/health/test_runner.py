@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import platform
 import subprocess
 import sys
 import threading
@@ -95,6 +96,31 @@ def test_one_that_raises_is_critical_and_tells_no_secret(
     assert broken.sentence.startswith("LookupError: user ***")
     secrets = (user, "ana@", "u:pw", "AKIA", "metrics-token-9", key, "hunter2", settings.SECRET_KEY)
     assert [each for each in secrets if each in broken.sentence] == []
+
+
+def test_a_check_of_this_machine_is_about_it_however_it_fails(
+    only: Callable[..., None], settings: Any
+) -> None:
+    settings.DB_HEALTH_DEADLINE = 0.2
+    release = threading.Event()
+
+    def hangs(context: Context) -> Verdict:
+        release.wait(60)
+        return healthy("at last")
+
+    def raises(context: Context) -> Verdict:
+        raise OSError(116, "Stale file handle")
+
+    only(disk=hangs, clock=raises, tables=raises)
+    failed = run_checks(now=NOW)
+    release.set()
+    only(disk=lambda context: healthy("not in use"), clock=lambda context: healthy("room"))
+    well = run_checks(now=NOW)
+    here = platform.node()
+    assert [(each.status, each.host) for each in failed] == [
+        (CRITICAL, here), (CRITICAL, here), (CRITICAL, ""),
+    ]  # fmt: skip
+    assert [(each.status, each.host) for each in well] == [(HEALTHY, here), (HEALTHY, here)]
 
 
 def test_those_that_are_named_are_asked_in_the_order_of_all(only: Callable[..., None]) -> None:
