@@ -20,6 +20,7 @@ from dbcore.monitoring.alerts.messages import Message
 from dbcore.monitoring.health.results import Status
 
 MOST_WAITING = 500  # rows that one look at the outbox reads
+FEW = 10  # failures are enough to say that a channel fails
 KEEP = dt.timedelta(days=30)  # finished deliveries
 
 
@@ -77,19 +78,12 @@ class MemoryBooks:
         return True
 
     def troubles(self, channels: Collection[str]) -> dict[str, str]:
-        return {name: trouble(self._latest(name)) for name in channels}
+        mine = self._deliveries.values()
+        return {name: trouble(each for each in mine if each.channel == name) for name in channels}
 
     def deliveries(self) -> dict[str, Delivery]:
         """All of them, by id."""
         return dict(self._deliveries)
-
-    def _latest(self, channel: str) -> Delivery | None:
-        tried = [
-            (each.attempted_at, each)
-            for each in self._deliveries.values()
-            if each.channel == channel and each.attempted_at is not None
-        ]
-        return max(tried, key=lambda pair: pair[0])[1] if tried else None
 
 
 class SqlBooks:
@@ -133,12 +127,17 @@ class SqlBooks:
         return bool(rows.update(**fields))
 
     def troubles(self, channels: Collection[str]) -> dict[str, str]:
-        tried = AlertDelivery.objects.filter(attempted_at__isnull=False)
-        latest = {
-            name: tried.filter(channel=name).order_by("-attempted_at", "-id").first()
-            for name in channels
-        }
-        return {name: trouble(_delivery(row) if row else None) for name, row in latest.items()}
+        return {name: trouble(map(_delivery, self._last_tried(name))) for name in channels}
+
+    def _last_tried(self, channel: str) -> list[AlertDelivery]:
+        """What the channel took last, and what it has not taken since; the latest of it."""
+        tried = AlertDelivery.objects.filter(channel=channel, attempted_at__isnull=False)
+        tried = tried.order_by("-attempted_at", "-id")
+        taken = tried.filter(state=AlertDelivery.State.SENT).first()
+        failed = tried.exclude(state=AlertDelivery.State.SENT)
+        if taken is None:
+            return list(failed[:FEW])
+        return [taken, *failed.filter(attempted_at__gte=taken.attempted_at)[:FEW]]
 
     def prune(self, now: dt.datetime) -> None:
         """Forget finished deliveries of long ago."""

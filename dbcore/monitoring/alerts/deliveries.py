@@ -15,7 +15,7 @@ CLAIM = dt.timedelta(seconds=90)  # longer than one look at the outbox takes
 FIRST_RETRY = dt.timedelta(seconds=5)
 LONGEST_RETRY = dt.timedelta(minutes=10)
 GIVE_UP = dt.timedelta(hours=24)  # what is older helps nobody
-# A channel is reported when a message has failed so often: once alone is not worth a message.
+# A channel is reported when it has failed so often: once alone is not worth a message.
 FAILURES_TO_REPORT = 2
 
 _EVENTS = (Event.TEST, Event.STARTED, Event.WORSENED, Event.ENDED)
@@ -83,8 +83,19 @@ def _order(delivery: Delivery) -> tuple[str, int, str]:
     return message.incident, _EVENTS.index(message.event), delivery.id
 
 
-def trouble(latest: Delivery | None) -> str:
-    """Why a channel fails, by what was last tried on it; "" where it does not."""
-    if latest is None or latest.state is Progress.SENT:
-        return ""
-    return latest.answer if latest.attempts >= FAILURES_TO_REPORT else ""
+def trouble(tried: Iterable[Delivery]) -> str:
+    """Why a channel fails, by what was tried on it; "" where it does not. It is well again when it
+    has taken a message, and not before: the first try of a new one says nothing of it."""
+    known = sorted(
+        ((each.attempted_at, each) for each in tried if each.attempted_at is not None),
+        key=lambda pair: (pair[0], pair[1].id),
+    )
+    taken = [at for at, each in known if each.state is Progress.SENT]
+    # At the same moment: after a failure nothing more is tried in one look.
+    failed = [
+        each
+        for at, each in known
+        if each.state is not Progress.SENT and not (taken and at < taken[-1])
+    ]
+    attempts = sum(each.attempts for each in failed)
+    return failed[-1].answer if attempts >= FAILURES_TO_REPORT else ""

@@ -17,7 +17,7 @@ from django import db
 
 from dbcore.logs import Event
 from dbcore.monitoring.alerts.books import MemoryBooks, SqlBooks
-from dbcore.monitoring.alerts.deliveries import Delivery
+from dbcore.monitoring.alerts.deliveries import Delivery, Progress
 from dbcore.monitoring.alerts.findings import Key
 from dbcore.monitoring.alerts.incidents import State, is_same
 from dbcore.monitoring.deadlines import in_time
@@ -60,8 +60,17 @@ class MirroredBooks(SqlBooks):
     def waiting(self, channels: Collection[str] | None = None) -> list[Delivery]:
         found = super().waiting(channels)
         if channels is None:
-            self.outbox = {each.id: each for each in found}
+            # Besides what waits, by what it is known how each channel does.
+            self.outbox = {each.id: each for each in (*self._last_finished(), *found)}
         return found
+
+    def _last_finished(self) -> Collection[Delivery]:
+        finished = (each for each in self.outbox.values() if each.state is not Progress.WAITING)
+        tried = sorted(
+            ((each.attempted_at, each) for each in finished if each.attempted_at is not None),
+            key=lambda pair: pair[0],
+        )
+        return {each.channel: each for _, each in tried}.values()
 
     def replace(self, before: Delivery, after: Delivery) -> bool:
         replaced = super().replace(before, after)

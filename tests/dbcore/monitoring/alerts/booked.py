@@ -5,15 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import pytest
-
-from dbcore.monitoring.alerts.books import Books, MemoryBooks, SqlBooks
+from dbcore.monitoring.alerts.books import Books
 from dbcore.monitoring.alerts.deliveries import Delivery, Progress, new_delivery
 from dbcore.monitoring.alerts.incidents import Event, State
 from dbcore.monitoring.alerts.messages import about
 from tests.dbcore.monitoring.alerts.judged import CRITICAL, after
-
-both_books = pytest.mark.parametrize("books", [MemoryBooks, SqlBooks], indirect=True)
 
 
 def delivery(
@@ -53,4 +49,4 @@ def booked(books: Books, *deliveries: Delivery) -> None:
     """Put them into the books, as they are."""
     state = State("unhealthy_check", "archives", since=after(0))
     before = books.states().get(state.key, state)
-    assert books.change(before, before, deliveries)
+    assert books.change(before, before, deliveries)  # nothing but its version

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from dbcore.monitoring.alerts.deliveries import sendable
+from dbcore.monitoring.alerts.books import Books, MemoryBooks, SqlBooks
+from dbcore.monitoring.alerts.deliveries import Progress, sendable
 from dbcore.monitoring.alerts.incidents import Event
-from tests.dbcore.monitoring.alerts.booked import delivery
+from tests.dbcore.monitoring.alerts.booked import booked, delivery, failed, sent
 from tests.dbcore.monitoring.alerts.judged import after
 
-pytestmark = pytest.mark.django_db(transaction=True)
 STARTED, WORSENED, ENDED = Event.STARTED, Event.WORSENED, Event.ENDED
 
 
@@ -38,3 +38,35 @@ def test_what_is_of_one_incident_goes_from_its_start_to_its_end_whatever_the_ids
         order.append(first)
         waiting.remove(first)
     assert order == [start, worse, end]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("kind", [MemoryBooks, SqlBooks])
+class TestTroubles:
+    @pytest.fixture
+    def books(self, kind: type[MemoryBooks] | type[SqlBooks]) -> Books:
+        return kind()
+
+    def test_a_channel_that_took_the_last_message_is_well(self, books: Books) -> None:
+        booked(books, failed("slack", 10, 5, state=Progress.GIVEN_UP), sent("slack", 20))
+        booked(books, failed("email", 10))
+        assert books.troubles({"slack", "email", "sns"}) == {"slack": "", "email": "", "sns": ""}
+
+    def test_the_first_try_of_a_new_message_does_not_make_a_dead_channel_well(
+        self, books: Books
+    ) -> None:
+        booked(books, sent("slack", 5), failed("slack", 100, 4))
+        booked(books, failed("slack", 130, answer="404: no_service"))
+        assert books.troubles({"slack"}) == {"slack": "404: no_service"}
+
+    def test_two_messages_that_failed_once_each_are_a_failing_channel(self, books: Books) -> None:
+        booked(books, sent("slack", 5), failed("slack", 5, answer="later in the same look"))
+        assert books.troubles({"slack"}) == {"slack": ""}
+        booked(books, failed("slack", 20))
+        assert books.troubles({"slack"}) == {"slack": "500: oops"}
+
+    def test_what_was_given_up_is_trouble_until_something_is_taken(self, books: Books) -> None:
+        booked(books, failed("slack", 86_400, 150, state=Progress.GIVEN_UP))
+        assert books.troubles({"slack"}) == {"slack": "500: oops"}
+        booked(books, sent("slack", 90_000))
+        assert books.troubles({"slack"}) == {"slack": ""}
