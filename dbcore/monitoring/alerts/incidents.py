@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dbcore.models import new_run_id
@@ -112,11 +112,11 @@ class Judge:
     def _well(self, state: State, finding: Finding) -> tuple[State, Event | None]:
         if state.phase is Phase.OK:
             return state, None
-        if self._is_anothers(state, finding.at):
+        if self.is_anothers(state, finding.at):
             return state, None
         return ended(state, finding.at, finding.sentence)
 
-    def _is_anothers(self, state: State, at: dt.datetime) -> bool:
+    def is_anothers(self, state: State, at: dt.datetime) -> bool:
         """Whether another monitor has seen it broken lately."""
         return (
             state.bad_at is not None
@@ -157,11 +157,6 @@ def is_same(before: State, after: State) -> bool:
         )
         == after
     )
-
-
-def orphans(states: Iterable[State], rules: Collection[str]) -> list[State]:
-    """Those that are broken by rules that there are no longer."""
-    return [state for state in states if state.phase is not Phase.OK and state.rule not in rules]
 
 
 def _seconds(since: dt.datetime, until: dt.datetime) -> float:

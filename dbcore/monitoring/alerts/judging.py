@@ -19,8 +19,8 @@ from dbcore.monitoring.alerts.incidents import (
     ended,
     excused,
     is_same,
-    orphans,
 )
+from dbcore.monitoring.alerts.leftovers import InUse, leftovers
 from dbcore.monitoring.alerts.messages import Message, about
 from dbcore.monitoring.alerts.rules import Metric, Rule
 from dbcore.monitoring.health.results import Status
@@ -35,7 +35,11 @@ WORSENED = logs.Event(
     LOGGER, (ERROR, WARNING), "alert got worse", _FIELDS, "what was a warning is critical"
 )
 ENDED = logs.Event(
-    LOGGER, (INFO,), "alert ended", _FIELDS, "the rule holds again, or there is none any more"
+    LOGGER,
+    (INFO,),
+    "alert ended",
+    _FIELDS,
+    "the rule holds again, or nothing speaks of it any more",
 )
 _LOGGED = {Event.STARTED: OPENED, Event.WORSENED: WORSENED, Event.ENDED: ENDED}
 
@@ -85,8 +89,9 @@ class Round:
             after, event = self.judge.step(before, finding, is_excused)
             if after != before:
                 yield before, after, event
-        for before in orphans(states.values(), {rule.name for rule in self.rules}):
-            after, event = ended(before, self.now, "There is no such rule any more.")
+        in_use = InUse(self.rules, self.channels, by_key.keys())
+        for before, why in leftovers(states.values(), in_use, self.judge, self.now):
+            after, event = ended(before, self.now, why)
             yield before, after, event
 
     def _rule(self, state: State) -> Rule | None:

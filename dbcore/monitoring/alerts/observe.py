@@ -171,15 +171,19 @@ def _migrations(now: dt.datetime) -> dict[str, Any]:
 
 
 def _sweeps(now: dt.datetime) -> dict[str, Any]:
+    found: dict[str, Any] = {"last_sweep": _last_sweep()}
+    if not settings.RETENTION_ENABLED:
+        off = Measured(0.0, "not in use: RETENTION_ENABLED is false")
+        return found | {"sweep_age_hours": off, "backlog_days": off}
+    return found | {"sweep_age_hours": _age(now), "backlog_days": _backlog(now)}
+
+
+def _last_sweep() -> LastRun:
     sweep = Sweep.objects.filter(finished_at__isnull=False).order_by("-finished_at").first()
     if sweep is None:
-        return {"last_sweep": LastRun("", "there was no sweep")}
+        return LastRun("", "there was no sweep")
     words = f"the sweep that ended {_utc(sweep.finished_at)} is {sweep.status}"
-    found: dict[str, Any] = {"last_sweep": LastRun(sweep.status, _with_error(words, sweep.error))}
-    if settings.RETENTION_ENABLED:
-        found["sweep_age_hours"] = _age(now)
-        found["backlog_days"] = _backlog(now)
-    return found
+    return LastRun(sweep.status, _with_error(words, sweep.error))
 
 
 def _age(now: dt.datetime) -> Measured | None:
@@ -196,6 +200,8 @@ def _backlog(now: dt.datetime) -> Measured | None:
     marks = SweepMark.objects.filter(
         target=primary_keeper().target, swept_through__isnull=False
     ).values_list("table", "swept_through")
+    if not marks:
+        return None
     excused = _only_stays()
     lags = {
         table: max(0, (now.date() - through).days - 1)
@@ -203,7 +209,7 @@ def _backlog(now: dt.datetime) -> Measured | None:
         if through is not None and table not in excused
     }
     if not lags:
-        return None
+        return Measured(0.0, "what is due and still there must stay")
     table = max(lags, key=lambda name: lags[name])
     days = lags[table]
     return Measured(days, f"{table} has records that have been due for up to {days} days")

@@ -117,7 +117,13 @@ class TestBooks:
     ) -> None:
         settings.RETENTION_ENABLED = False
         sweep("completed", 400)
-        assert Observer().look(START).sweep_age_hours is None
+        SweepMark.objects.create(
+            target=primary_keeper().target, table="plans", swept_through=START.date() - 90 * DAY
+        )
+        seen = Observer().look(START)
+        # Not unknown: that would leave an alert open which began before.
+        for value in (seen.sweep_age_hours, seen.backlog_days):
+            assert value is not None and value.value == 0 and "not in use" in value.sentence
 
     def test_the_last_migration_that_ended_counts(self, checks: dict[str, Any]) -> None:
         for status, hours in (("failed", 1), ("completed", 5)):
@@ -142,6 +148,16 @@ class TestBooks:
         seen = Observer().look(START).backlog_days
         assert seen is not None and seen.value == 39
         assert "api_usage has records that have been due for up to 39 days" in seen.sentence
+
+    def test_where_all_that_is_due_must_stay_there_is_no_backlog(
+        self, checks: dict[str, Any]
+    ) -> None:
+        SweepMark.objects.create(
+            target=primary_keeper().target, table="users", swept_through=START.date() - 90 * DAY
+        )
+        sweep("completed", 1, [left("users", held=3)])
+        seen = Observer().look(START).backlog_days
+        assert seen is not None and seen.value == 0
 
     def test_what_processes_measured_is_read_back(self, checks: dict[str, Any]) -> None:
         totals = {("aws.dynamodb", "plans", "Query"): calls(100, 0.9, errors=50)}

@@ -1,0 +1,112 @@
+"""Alerts whose subject is gone end, and say why: with both kinds of books."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+
+import pytest
+
+from dbcore.monitoring.alerts.books import Books, MemoryBooks, SqlBooks
+from dbcore.monitoring.alerts.findings import evaluate
+from dbcore.monitoring.alerts.incidents import Event, Judge
+from dbcore.monitoring.alerts.judging import Round
+from dbcore.monitoring.alerts.rules import Rule, default_rules
+from dbcore.monitoring.health.results import CheckResult
+from tests.dbcore.monitoring.alerts.judged import CRITICAL, OK, after, check, snapshot
+
+STARTED, ENDED = Event.STARTED, Event.ENDED
+HOUR = 3600.0
+
+
+class Table:
+    """Judges at one table: they look one after the other, each at what the test says."""
+
+    def __init__(self, books: Books) -> None:
+        self.books = books
+
+    def look(
+        self,
+        seconds: float,
+        *checks: CheckResult,
+        by: str = "web-2",
+        failing: dict[str, str] | None = None,
+        channels: Collection[str] = ("email", "slack"),
+        rules: Collection[Rule] = default_rules(),
+    ) -> list[tuple[Event, str, str]]:
+        """What is told: the event, of what, the sentence."""
+        readings = dataclasses.replace(
+            snapshot(seconds), checks=checks, failing_channels=failing or {}
+        )
+        judge = Judge(by, settle_seconds=15, patience_seconds=60)
+        findings = evaluate(rules, readings)
+        told = Round(judge, tuple(rules), findings, channels, after(seconds)).run(self.books)
+        return [(each.event, each.subject or each.rule, each.sentence) for each in told]
+
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.parametrize("kind", [MemoryBooks, SqlBooks]),
+]
+
+
+@pytest.fixture
+def table(kind: type[MemoryBooks] | type[SqlBooks]) -> Table:
+    return Table(kind())
+
+
+def test_a_failing_channel_that_is_taken_away_is_no_alert_any_more(table: Table) -> None:
+    ((event, subject, _),) = table.look(0, failing={"slack": "404", "email": ""})
+    assert (event, subject) == (STARTED, "slack")
+    ((event, subject, why),) = table.look(15, failing={"email": ""}, channels=("email",))
+    assert (event, subject) == (ENDED, "slack") and "not in use any more" in why
+    assert table.look(30, failing={"email": ""}, channels=("email",)) == []
+
+
+def test_what_cannot_be_read_for_a_while_is_not_gone(table: Table) -> None:
+    table.look(0, check("archives", CRITICAL), failing={"slack": "404"})
+    assert table.look(48 * HOUR) == []
+    assert {state.phase for state in table.books.states().values()} == {"firing"}
+
+
+def test_an_alert_without_the_host_that_it_is_about_ends(table: Table) -> None:
+    table.look(0, check("disk", CRITICAL))  # as it was told before hosts were always named
+    ((event, subject, _),) = table.look(15, check("disk", OK, "web-2"))
+    assert (event, subject) == (ENDED, "disk")
+
+
+def test_a_host_that_nobody_speaks_for_is_let_go_after_a_day(table: Table) -> None:
+    table.look(0, check("disk", CRITICAL, "web-1"), by="web-1")
+    table.look(HOUR, check("disk", CRITICAL, "web-1"), by="web-1")
+    assert table.look(24.9 * HOUR, check("disk", OK, "web-2")) == []
+    ((event, subject, why),) = table.look(25 * HOUR, check("disk", OK, "web-2"))
+    assert (event, subject) == (ENDED, "disk on web-1")
+    assert "No monitor has spoken for web-1 for 24 hours" in why
+    # The host is there after all: that is news.
+    ((event, subject, _),) = table.look(26 * HOUR, check("disk", CRITICAL, "web-1"), by="web-1")
+    assert (event, subject) == (STARTED, "disk on web-1")
+
+
+def test_a_monitor_does_not_let_its_own_host_go(table: Table) -> None:
+    table.look(0, check("clock", CRITICAL, "web-2"))
+    assert table.look(100 * HOUR) == []
+
+
+def test_monitors_with_other_rules_do_not_end_one_anothers_alerts(table: Table) -> None:
+    fewer = [rule for rule in default_rules() if rule.name != "channel_failing"]
+    told = []
+    for seconds in range(0, 120, 15):
+        told += table.look(seconds, failing={"slack": "404"}, by="web-1")
+        told += table.look(seconds + 7, by="web-2", rules=fewer)
+    assert [event for event, _, _ in told] == [STARTED]
+    assert table.look(150, by="web-2", rules=fewer) == []
+    ((event, _, why),) = table.look(200, by="web-2", rules=fewer)
+    assert event is ENDED and "no such rule" in why
+
+
+def test_monitors_with_other_channels_do_not_either(table: Table) -> None:
+    told = []
+    for seconds in range(0, 120, 15):
+        told += table.look(seconds, failing={"slack": "404"}, by="web-1")
+        told += table.look(seconds + 7, by="web-2", channels=("email",))
+    assert [event for event, _, _ in told] == [STARTED]
