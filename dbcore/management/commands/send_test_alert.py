@@ -6,6 +6,7 @@ import functools
 from argparse import ArgumentParser
 from typing import Any
 
+from django import db
 from django.conf import settings
 from django.core.management.base import CommandError
 from django.utils import timezone
@@ -13,8 +14,9 @@ from django.utils import timezone
 from dbcore.errors import ConfigurationError
 from dbcore.management.tool import ToolCommand
 from dbcore.monitoring.alerts.channels import CHANNELS, Channel, configured_channels
-from dbcore.monitoring.alerts.messages import test_message
-from dbcore.monitoring.alerts.outbox import SEND_DEADLINE, words
+from dbcore.monitoring.alerts.messages import Message, test_message
+from dbcore.monitoring.alerts.monitor import bound_database
+from dbcore.monitoring.alerts.outbox import SEND_DEADLINE, note_sent, words
 from dbcore.monitoring.deadlines import in_time
 
 EPILOG = """
@@ -22,6 +24,8 @@ examples:
   manage.py send_test_alert                  through every channel that is configured
   manage.py send_test_alert --channel slack --channel email
   manage.py send_test_alert --sentry         a test event to Sentry, and no alert
+
+A channel that takes it is booked as working: its alert channel_failing ends at the next look.
 
 exit status: 0 every channel took it, 1 one did not, or none is configured
 """
@@ -57,15 +61,25 @@ class Command(ToolCommand):
             {name: functools.partial(each.send, message) for name, each in channels.items()},
             SEND_DEADLINE,
         )
-        failed = 0
+        took = {name: answer for name, answer in answers.items() if isinstance(answer, str)}
         for name, answer in answers.items():
-            if isinstance(answer, str):
-                self.stdout.write(f"{name}: sent; {answer}")
-            else:
-                failed += 1
-                self.stdout.write(f"{name}: FAILED; {words(answer)}")
-        if failed:
+            said = f"sent; {answer}" if isinstance(answer, str) else f"FAILED; {words(answer)}"
+            self.stdout.write(f"{name}: {said}")
+        self._book(message, took)
+        if failed := len(answers) - len(took):
             raise CommandError(f"{failed} of {len(answers)} channels did not take the test")
+
+    def _book(self, message: Message, took: dict[str, str]) -> None:
+        """That a channel works ends the alert that it does not."""
+        if getattr(self, "_called_from_command_line", False):
+            bound_database()
+        try:
+            note_sent(message, took, timezone.now())
+        except db.Error as error:
+            self.stderr.write(
+                f"Django's database does not take it ({type(error).__name__}): an alert that a "
+                "channel fails stays open until the channel takes its next message"
+            )
 
     def _try_sentry(self) -> None:
         if not settings.SENTRY_DSN:

@@ -139,6 +139,12 @@ class SqlBooks:
             return list(failed[:FEW])
         return [taken, *failed.filter(attempted_at__gte=taken.attempted_at)[:FEW]]
 
+    def note(self, deliveries: Iterable[Delivery]) -> None:
+        """Book what was sent by other ways than the outbox."""
+        AlertDelivery.objects.bulk_create(
+            [AlertDelivery(**_delivery_fields(each)) for each in deliveries]
+        )
+
     def prune(self, now: dt.datetime) -> None:
         """Forget finished deliveries of long ago."""
         AlertDelivery.objects.filter(created_at__lt=now - KEEP).exclude(

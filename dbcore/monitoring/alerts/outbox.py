@@ -16,16 +16,18 @@ from logging import ERROR, INFO, WARNING
 from typing import Any
 
 from dbcore.logs import Event
-from dbcore.monitoring.alerts.books import Books
+from dbcore.monitoring.alerts.books import Books, SqlBooks
 from dbcore.monitoring.alerts.channels import Channel, SendFailed
 from dbcore.monitoring.alerts.deliveries import (
     CLAIM,
     GIVE_UP,
     Delivery,
     Progress,
+    new_delivery,
     sendable,
     wait_after,
 )
+from dbcore.monitoring.alerts.messages import Message
 from dbcore.monitoring.deadlines import as_answered
 
 LOGGER = "dbcore.monitoring.alerts"
@@ -70,6 +72,18 @@ def deliver(books: Books, channels: Mapping[str, Channel], now: dt.datetime) -> 
                 failed.add(delivery.channel)  # the next of its messages waits for the next look
     _give_up(books, now)
     return found
+
+
+def note_sent(message: Message, answers: Mapping[str, str], now: dt.datetime) -> None:
+    """Book that channels took a message that was not in the outbox: they work. Raises
+    django.db.Error."""
+    SqlBooks().note(
+        dataclasses.replace(
+            new_delivery(channel, message, now),
+            state=Progress.SENT, attempted_at=now, answer=answer,
+        )
+        for channel, answer in answers.items()
+    )  # fmt: skip
 
 
 def _claim(books: Books, channels: set[str], now: dt.datetime) -> list[Delivery]:

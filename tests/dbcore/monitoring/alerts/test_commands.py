@@ -5,20 +5,26 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from dbcore.monitoring import health
+from dbcore.monitoring.alerts.books import SqlBooks
+from dbcore.monitoring.alerts.deliveries import Progress
 from dbcore.monitoring.health.results import CheckResult, Status
-from tests.dbcore.monitoring.alerts.judged import check
+from tests.dbcore.monitoring.alerts.booked import failed
+from tests.dbcore.monitoring.alerts.judged import START, check
 from tests.dbcore.monitoring.alerts.receivers import (
     ROUTING_KEY,
     SLACK_SECRET,
     Answer,
     Receivers,
 )
+from tests.support.databases import default_database
 
 
 @pytest.fixture
@@ -108,6 +114,7 @@ def test_an_interval_must_be_a_time(interval: str) -> None:
         call_command("monitor", f"--interval={interval}")
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_test_goes_through_every_channel_and_says_what_was_answered(
     all_channels: Receivers, settings: Any
 ) -> None:
@@ -127,6 +134,33 @@ def test_a_test_goes_through_every_channel_and_says_what_was_answered(
     assert all_channels.hooks.wrong == []
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_test_that_is_taken_ends_the_alert_that_the_channel_fails(
+    all_channels: Receivers,
+) -> None:
+    books = SqlBooks()
+    an_hour_ago = (timezone.now() - START).total_seconds() - 3600
+    books.note(
+        failed(name, an_hour_ago, 150, state=Progress.GIVEN_UP) for name in ("slack", "email")
+    )
+    all_channels.mail.refusals.append("550 no")
+    with pytest.raises(CommandError, match="1 of 2 channels"):
+        call_command("send_test_alert", "--channel=slack", "--channel=email", stdout=io.StringIO())
+    assert books.troubles({"slack", "email"}) == {"slack": "", "email": "500: oops"}
+    assert books.waiting() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_test_needs_no_database(all_channels: Receivers, tmp_path: Path) -> None:
+    out, err = io.StringIO(), io.StringIO()
+    nowhere = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "no" / "such.db")}
+    with default_database(nowhere):
+        call_command("send_test_alert", "--channel=slack", stdout=out, stderr=err)
+    assert "slack: sent" in out.getvalue()
+    assert "database does not take it (OperationalError)" in err.getvalue()
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_channel_that_fails_is_named_and_the_others_are_tried(all_channels: Receivers) -> None:
     all_channels.hooks.answers["slack"].append(Answer(403, b"invalid_token"))
     out = io.StringIO()
@@ -136,6 +170,7 @@ def test_a_channel_that_fails_is_named_and_the_others_are_tried(all_channels: Re
     assert len(all_channels.mail.mails) == 1
 
 
+@pytest.mark.django_db(transaction=True)
 def test_one_channel_can_be_chosen(all_channels: Receivers) -> None:
     call_command("send_test_alert", "--channel", "slack", stdout=io.StringIO())
     assert len(all_channels.hooks.slack) == 1 and all_channels.mail.mails == []
