@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from dbcore.errors import ConfigurationError
 from dbcore.management.tool import ToolCommand
-from dbcore.monitoring.alerts.channels import CHANNELS, Channel, configured_channels
+from dbcore.monitoring.alerts.channels import CHANNELS, Channel, read_channels
 from dbcore.monitoring.alerts.messages import Message, test_message
 from dbcore.monitoring.alerts.monitor import bound_database
 from dbcore.monitoring.alerts.outbox import SEND_DEADLINE, note_sent, words
@@ -53,14 +53,15 @@ class Command(ToolCommand):
         if given["sentry"]:
             self._try_sentry()
             return
-        channels = self._channels(given["channel"])
+        channels, errors = self._channels(given["channel"])
         if not settings.DB_ALERTS_ENABLED:
             self.stderr.write("DB_ALERTS_ENABLED is false: alerts themselves are not sent")
         message = test_message(timezone.now())
-        answers = in_time(
+        answers: dict[str, str | BaseException] = in_time(
             {name: functools.partial(each.send, message) for name, each in channels.items()},
             SEND_DEADLINE,
         )
+        answers |= errors
         took = {name: answer for name, answer in answers.items() if isinstance(answer, str)}
         for name, answer in answers.items():
             said = f"sent; {answer}" if isinstance(answer, str) else f"FAILED; {words(answer)}"
@@ -91,14 +92,17 @@ class Command(ToolCommand):
             raise CommandError(f"Sentry: {said}")
         self.stdout.write(f"Sentry: {said}")
 
-    def _channels(self, wanted: list[str]) -> dict[str, Channel]:
-        try:
-            channels = configured_channels()
-        except ConfigurationError as error:
-            raise CommandError(str(error)) from error
-        missing = sorted(set(wanted) - set(channels))
+    def _channels(
+        self, wanted: list[str]
+    ) -> tuple[dict[str, Channel], dict[str, ConfigurationError]]:
+        channels, errors = read_channels()
+        missing = sorted(set(wanted) - set(channels) - set(errors))
         if missing:
             raise CommandError(f"not configured: {', '.join(missing)}; see ALERT_* in .env")
-        if not channels:
+        if not channels and not errors:
             raise CommandError("no channel of alerts is configured; see ALERT_* in .env")
-        return {name: each for name, each in channels.items() if not wanted or name in wanted}
+        names = set(wanted or CHANNELS)
+        return (
+            {name: each for name, each in channels.items() if name in names},
+            {name: each for name, each in errors.items() if name in names},
+        )

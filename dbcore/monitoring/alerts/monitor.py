@@ -8,12 +8,14 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from logging import ERROR
 
 from django import db
 from django.conf import settings
 
+from dbcore.logs import Event
 from dbcore.monitoring.alerts.books import MemoryBooks, SqlBooks
-from dbcore.monitoring.alerts.channels import Channel, configured_channels
+from dbcore.monitoring.alerts.channels import Channel, read_channels
 from dbcore.monitoring.alerts.findings import evaluate
 from dbcore.monitoring.alerts.incidents import Judge, Phase, State
 from dbcore.monitoring.alerts.judging import Round
@@ -23,9 +25,14 @@ from dbcore.monitoring.alerts.outbox import Sent, deliver
 from dbcore.monitoring.alerts.rules import Rule, configured_rules
 from dbcore.monitoring.alerts.standby import StandbyBooks
 from dbcore.monitoring.health.results import CheckResult, Status, worst
+from dbcore.monitoring.health.verdicts import in_words
 from dbcore.monitoring.readings import Readings, Snapshot
 from dbcore.monitoring.switch import unmeasured
 
+WRONG_CHANNEL = Event(
+    "dbcore.monitoring.alerts", (ERROR,), "channel not configured rightly", ("channel", "error"),
+    "the monitor goes on with the other channels; `error`: which setting is wrong, and how",
+)  # fmt: skip
 PATIENCE_INTERVALS = 4  # after so many ticks of silence another monitor's view counts no more
 PRUNE_EVERY = 3600.0  # seconds
 
@@ -101,8 +108,11 @@ class Monitor:
 
 
 def configured_monitor(interval: float) -> Monitor:
-    """A monitor as settings have it. Raises ConfigurationError."""
-    channels = configured_channels() if settings.DB_ALERTS_ENABLED else {}
+    """A monitor as settings have it. Raises ConfigurationError for rules. A channel that is not
+    configured rightly is left out: the check `alert_channels` tells of it through the others."""
+    channels, errors = read_channels() if settings.DB_ALERTS_ENABLED else ({}, {})
+    for name, error in errors.items():
+        WRONG_CHANNEL.log(channel=name, error=in_words(error))
     return Monitor(interval, rules=configured_rules(), channels=channels, look=Observer().look)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from logging import ERROR, INFO, WARNING
 from typing import Any
 
+from dbcore.errors import ConfigurationError
 from dbcore.logs import Event
 from dbcore.monitoring.alerts.books import Books, SqlBooks
 from dbcore.monitoring.alerts.channels import Channel, SendFailed
@@ -165,6 +166,6 @@ def _is_too_old(delivery: Delivery, now: dt.datetime) -> bool:
 def words(error: BaseException) -> str:
     """Why a send failed. Of an error that is not a channel's own the name alone: it may quote a
     secret."""
-    if isinstance(error, (SendFailed, TimeoutError)):
+    if isinstance(error, (SendFailed, ConfigurationError, TimeoutError)):
         return str(error)
     return type(error).__name__

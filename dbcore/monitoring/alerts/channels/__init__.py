@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 from django.conf import settings
 
+from dbcore.errors import ConfigurationError
 from dbcore.monitoring.alerts.channels.email import Email
 from dbcore.monitoring.alerts.channels.http import hook_at
 from dbcore.monitoring.alerts.channels.interface import Channel, SendFailed
 from dbcore.monitoring.alerts.channels.pagerduty import PagerDuty
 from dbcore.monitoring.alerts.channels.slack import Slack
 
-__all__ = ["CHANNELS", "Channel", "SendFailed", "configured_channels"]
+__all__ = ["CHANNELS", "Channel", "SendFailed", "configured_channels", "read_channels"]
 
 
 def _email() -> Channel | None:
@@ -49,10 +50,28 @@ CHANNELS: dict[str, Callable[[], Channel | None]] = {
 }
 
 
-def configured_channels() -> dict[str, Channel]:
-    """The channels that are configured, by name. Raises ConfigurationError for one that is wrongly.
+def read_channels() -> tuple[dict[str, Channel], dict[str, ConfigurationError]]:
+    """The channels that are configured, by name, and what is wrong with those that are wrongly.
 
     DB_ALERTS_ENABLED is not asked here: a test of the channels works without it.
     """
-    made = {name: make() for name, make in CHANNELS.items()}
-    return {name: channel for name, channel in made.items() if channel is not None}
+    channels: dict[str, Channel] = {}
+    errors: dict[str, ConfigurationError] = {}
+    for name, make in CHANNELS.items():
+        try:
+            channel = make()
+        except ConfigurationError as error:
+            errors[name] = error
+        else:
+            if channel is not None:
+                channels[name] = channel
+    return channels, errors
+
+
+def configured_channels() -> dict[str, Channel]:
+    """The channels that are configured, by name. Raises ConfigurationError for one that is wrongly:
+    what must go on with the others asks `read_channels`."""
+    channels, errors = read_channels()
+    for error in errors.values():
+        raise error
+    return channels

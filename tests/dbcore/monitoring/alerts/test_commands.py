@@ -15,6 +15,7 @@ from django.utils import timezone
 from dbcore.monitoring import health
 from dbcore.monitoring.alerts.books import SqlBooks
 from dbcore.monitoring.alerts.deliveries import Progress
+from dbcore.monitoring.health import run_checks
 from dbcore.monitoring.health.results import CheckResult, Status
 from tests.dbcore.monitoring.alerts.booked import failed
 from tests.dbcore.monitoring.alerts.judged import START, check
@@ -22,6 +23,7 @@ from tests.dbcore.monitoring.alerts.receivers import (
     ROUTING_KEY,
     SLACK_SECRET,
     Answer,
+    MailServer,
     Receivers,
 )
 from tests.support.databases import default_database
@@ -112,6 +114,28 @@ def test_wrong_settings_are_refused_in_words(
 def test_an_interval_must_be_a_time(interval: str) -> None:
     with pytest.raises(CommandError, match="number of seconds"):
         call_command("monitor", f"--interval={interval}")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_channel_that_is_wrongly_configured_is_told_of_through_the_others(
+    no_channels: None, mail_server: MailServer, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", mail_server.port
+    settings.ALERT_EMAIL_TO = ["oncall@daylight.example"]
+    settings.ALERT_SLACK_WEBHOOK_URL = f"http://hooks.slack.com/services/{SLACK_SECRET}"
+    settings.DB_ALERT_RULES = '{"unhealthy_check": {"for_seconds": 0}}'
+    monkeypatch.setattr(health, "run_checks", lambda now: run_checks(["alert_channels"], now=now))
+    code, _ = monitor_once()
+    assert code == 1
+    assert mail_server.events() == [("started", "alert_channels")]
+    assert "ALERT_SLACK_WEBHOOK_URL must be an https URL" in mail_server.mails[0].get_content()
+    out = io.StringIO()
+    with pytest.raises(CommandError, match="1 of 2 channels"):
+        call_command("send_test_alert", stdout=out)
+    assert "email: sent" in out.getvalue()
+    assert "slack: FAILED; ALERT_SLACK_WEBHOOK_URL must be an https URL" in out.getvalue()
+    assert SLACK_SECRET not in out.getvalue()
 
 
 @pytest.mark.django_db(transaction=True)
