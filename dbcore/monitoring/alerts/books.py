@@ -19,7 +19,7 @@ from dbcore.monitoring.alerts.incidents import Phase, State
 from dbcore.monitoring.alerts.messages import Message
 from dbcore.monitoring.health.results import Status
 
-MOST_WAITING = 500  # rows that one look at the outbox reads
+MOST_WAITING = 500  # rows of a channel that one look at the outbox reads
 FEW = 10  # failures are enough to say that a channel fails
 KEEP = dt.timedelta(days=30)  # finished deliveries
 
@@ -37,7 +37,8 @@ class Books(Protocol):
         """Note who saw it broken last, and when."""
 
     def waiting(self, channels: Collection[str] | None = None) -> list[Delivery]:
-        """What is not sent yet, on these channels or all; the oldest, where there is very much."""
+        """What is not sent yet, on these channels or all; the oldest of each channel, where there
+        is very much."""
 
     def replace(self, before: Delivery, after: Delivery) -> bool:
         """Change a delivery: claim it, or book how it went. False when another was quicker."""
@@ -116,9 +117,14 @@ class SqlBooks:
 
     def waiting(self, channels: Collection[str] | None = None) -> list[Delivery]:
         rows = AlertDelivery.objects.filter(state=AlertDelivery.State.WAITING)
-        if channels is not None:
-            rows = rows.filter(channel__in=channels)
-        return [_delivery(row) for row in rows.order_by("id")[:MOST_WAITING]]
+        if channels is None:
+            channels = set(rows.order_by().values_list("channel", flat=True).distinct())
+        # Of each: what waits for one that is dead must not hide what waits for another.
+        return [
+            _delivery(row)
+            for channel in sorted(channels)
+            for row in rows.filter(channel=channel).order_by("id")[:MOST_WAITING]
+        ]
 
     def replace(self, before: Delivery, after: Delivery) -> bool:
         fields = _delivery_fields(after) | {"version": before.version + 1}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbcore.monitoring.alerts.books import Books, MemoryBooks, SqlBooks
+from dbcore.monitoring.alerts.books import MOST_WAITING, Books, MemoryBooks, SqlBooks
 from dbcore.monitoring.alerts.deliveries import Progress, sendable
 from dbcore.monitoring.alerts.incidents import Event
 from tests.dbcore.monitoring.alerts.booked import booked, delivery, failed, sent
@@ -40,13 +40,22 @@ def test_what_is_of_one_incident_goes_from_its_start_to_its_end_whatever_the_ids
     assert order == [start, worse, end]
 
 
-@pytest.mark.django_db
-@pytest.mark.parametrize("kind", [MemoryBooks, SqlBooks])
-class TestTroubles:
-    @pytest.fixture
-    def books(self, kind: type[MemoryBooks] | type[SqlBooks]) -> Books:
-        return kind()
+@pytest.fixture(params=[MemoryBooks, SqlBooks])
+def books(request: pytest.FixtureRequest, db: None) -> Books:
+    made: Books = request.param()
+    return made
 
+
+def test_what_waits_for_a_dead_channel_does_not_hide_what_waits_for_another(books: Books) -> None:
+    booked(books, *(failed("slack", 0, incident=f"incident-{n:03}") for n in range(MOST_WAITING)))
+    booked(books, delivery("email", incident="incident-x"))
+    for channels in ({"slack", "email"}, None):
+        found = [each.channel for each in books.waiting(channels)]
+        assert found.count("email") == 1 and found.count("slack") == MOST_WAITING
+    assert [each.channel for each in books.waiting({"email", "sns"})] == ["email"]
+
+
+class TestTroubles:
     def test_a_channel_that_took_the_last_message_is_well(self, books: Books) -> None:
         booked(books, failed("slack", 10, 5, state=Progress.GIVEN_UP), sent("slack", 20))
         booked(books, failed("email", 10))
