@@ -33,6 +33,7 @@ examples:
 
 exit status of --once: 0 healthy, 1 warning (or the monitor failed), 2 critical
 """
+INTERVAL, INTERVAL_OF_CRON = 15.0, 60.0  # seconds
 FAILED = Event(
     "dbcore.monitoring.alerts", (ERROR,), "a look of the monitor failed", (),
     "it goes on with the next",
@@ -61,8 +62,9 @@ class Command(ToolCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--interval", type=seconds, default=15.0, metavar="SECONDS",
-            help="between two looks (default: 15)",
+            "--interval", type=seconds, metavar="SECONDS",
+            help=f"between two looks (default: {INTERVAL:g}; with --once, between two runs: "
+            f"{INTERVAL_OF_CRON:g}); what another monitor saw broken counts for four of them",
         )  # fmt: skip
         parser.add_argument("--once", action="store_true", help="look once, and end")
         parser.add_argument(
@@ -75,7 +77,8 @@ class Command(ToolCommand):
             bound_database()
         try:
             self._make_ready()
-            monitor = configured_monitor(given["interval"])
+            interval = given["interval"] or (INTERVAL_OF_CRON if given["once"] else INTERVAL)
+            monitor = configured_monitor(interval)
         except ConfigurationError as error:
             raise CommandError(str(error)) from error
         if given["once"]:
@@ -85,7 +88,7 @@ class Command(ToolCommand):
                 raise CommandError(str(error)) from error
             self._show(tick, given["format"], whole=True)
             sys.exit(tick.status.rank)
-        self._loop(monitor, given["interval"], given["format"])
+        self._loop(monitor, interval, given["format"])
 
     def _make_ready(self) -> None:
         if not settings.DB_ALERTS_ENABLED:

@@ -34,6 +34,7 @@ WRONG_CHANNEL = Event(
     "the monitor goes on with the other channels; `error`: which setting is wrong, and how",
 )  # fmt: skip
 PATIENCE_INTERVALS = 4  # after so many ticks of silence another monitor's view counts no more
+LONGEST_SETTLE = 15.0  # seconds: the next look, though cron may begin it a little early
 PRUNE_EVERY = 3600.0  # seconds
 
 
@@ -66,7 +67,7 @@ class Monitor:
         self._look = look
         self._judge = Judge(
             platform.node(),  # two on one host see the same
-            settle_seconds=interval,
+            settle_seconds=min(interval, LONGEST_SETTLE),
             patience_seconds=PATIENCE_INTERVALS * interval,
         )
         self._books = StandbyBooks()

@@ -71,6 +71,24 @@ def test_cron_tells_the_start_and_the_end_as_the_loop_does(
 
 
 @pytest.mark.django_db(transaction=True)
+def test_cron_on_two_hosts_that_see_different_things_does_not_flap(
+    no_channels: None, statuses: dict[str, Status], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+    began = timezone.now()
+    for minute in range(6):
+        # One host's job is quicker than the other's, and which one is changes.
+        looks = sorted([(minute % 2, "web-1", "critical"), (0.5, "web-2", "healthy")])
+        for delay, host, status in looks:
+            moment = began + dt.timedelta(minutes=minute, seconds=delay)
+            monkeypatch.setattr(timezone, "now", lambda moment=moment: moment)
+            monkeypatch.setattr("platform.node", lambda host=host: host)
+            statuses["archives"] = Status(status)
+            told += json.loads(monitor_once("--format", "json")[1])["told"]
+    assert [each["event"] for each in told] == ["started"]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_json_has_checks_alerts_and_what_was_sent(
     all_channels: Receivers, statuses: dict[str, Status]
 ) -> None:
