@@ -67,10 +67,12 @@ def wait_after(failures: int, retry_after: float | None) -> dt.timedelta:
 def sendable(waiting: Iterable[Delivery], now: dt.datetime) -> list[Delivery]:
     """Those that may be tried now. What is about one thing goes in order: that it has ended is not
     told before that it began, nor that it began again before that it had ended."""
+    # A time further ahead than any wait was written by a clock that was ahead.
+    latest = now + LONGEST_RETRY + CLAIM
     found: list[Delivery] = []
     lines: set[tuple[str, str]] = set()
     for delivery in sorted(waiting, key=_order):
-        if delivery.line not in lines and delivery.next_at <= now:
+        if delivery.line not in lines and not now < delivery.next_at <= latest:
             found.append(delivery)
         lines.add(delivery.line)
     return found

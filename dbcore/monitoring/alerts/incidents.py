@@ -34,6 +34,9 @@ class Event(enum.StrEnum):
     TEST = "test"
 
 
+AHEAD = dt.timedelta(seconds=60)  # that two hosts' clocks may differ, and a look may take
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """Where one rule stands on one subject; dbcore.models.AlertState explains the fields."""
@@ -65,6 +68,22 @@ class Judge:
     name: str
     settle_seconds: float
     patience_seconds: float
+
+    def possible(self, state: State, now: dt.datetime) -> State:
+        """The state without times that a clock which was ahead has left: until they come, nothing
+        else would count."""
+        latest = now + AHEAD + dt.timedelta(seconds=self.patience_seconds)
+
+        def past(moment: dt.datetime | None) -> dt.datetime | None:
+            return now if moment is not None and moment > latest else moment
+
+        return dataclasses.replace(
+            state,
+            since=past(state.since) or now,
+            fired_at=past(state.fired_at),
+            ended_at=past(state.ended_at),
+            bad_at=past(state.bad_at),
+        )
 
     def step(self, state: State, finding: Finding, excused: bool) -> tuple[State, Event | None]:
         """The state after a finding, and what is to be told."""

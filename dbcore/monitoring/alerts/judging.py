@@ -20,7 +20,7 @@ from dbcore.monitoring.alerts.incidents import (
     excused,
     is_same,
 )
-from dbcore.monitoring.alerts.leftovers import InUse, leftovers
+from dbcore.monitoring.alerts.leftovers import InUse, leftover
 from dbcore.monitoring.alerts.messages import Message, about
 from dbcore.monitoring.alerts.rules import Metric, Rule
 from dbcore.monitoring.health.results import Status
@@ -86,13 +86,16 @@ class Round:
         for finding in self.findings:
             before = states.get(finding.key) or State(*finding.key, since=finding.at)
             is_excused = excused(finding, by_key, states)
-            after, event = self.judge.step(before, finding, is_excused)
+            known = self.judge.possible(before, self.now)
+            after, event = self.judge.step(known, finding, is_excused)
             if after != before:
                 yield before, after, event
         in_use = InUse(self.rules, self.channels, by_key.keys())
-        for before, why in leftovers(states.values(), in_use, self.judge, self.now):
-            after, event = ended(before, self.now, why)
-            yield before, after, event
+        for before in states.values():
+            known = self.judge.possible(before, self.now)
+            if why := leftover(known, in_use, self.judge, self.now):
+                after, event = ended(known, self.now, why)
+                yield before, after, event
 
     def _rule(self, state: State) -> Rule | None:
         return next((rule for rule in self.rules if rule.name == state.rule), None)

@@ -5,7 +5,7 @@ they would stay open for good. What merely cannot be read now must not end here.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from dbcore.monitoring.alerts.findings import Key
@@ -25,17 +25,12 @@ class InUse:
     spoken: Collection[Key]
 
 
-def leftovers(
-    states: Iterable[State], in_use: InUse, judge: Judge, now: dt.datetime
-) -> Iterator[tuple[State, str]]:
-    """The alerts to be ended, and why. Not those that another monitor, which may have other
-    settings, has seen broken lately."""
-    for state in states:
-        if state.phase is Phase.OK or state.key in in_use.spoken:
-            continue
-        why = _why(state, in_use, judge, now)
-        if why and not judge.is_anothers(state, now):
-            yield state, why
+def leftover(state: State, in_use: InUse, judge: Judge, now: dt.datetime) -> str:
+    """Why an alert is to be ended, "" where it is not. Not while another monitor, which may have
+    other settings, has seen it broken lately."""
+    if state.phase is Phase.OK or state.key in in_use.spoken or judge.is_anothers(state, now):
+        return ""
+    return _why(state, in_use, judge, now)
 
 
 def _why(state: State, in_use: InUse, judge: Judge, now: dt.datetime) -> str:

@@ -40,6 +40,12 @@ def test_what_is_of_one_incident_goes_from_its_start_to_its_end_whatever_the_ids
     assert order == [start, worse, end]
 
 
+def test_what_a_clock_that_was_ahead_has_put_off_is_not_put_off() -> None:
+    ahead = delivery("slack", next_at=after(7200))
+    a_long_wait = delivery("email", next_at=after(600))
+    assert sendable([ahead, a_long_wait], after(0)) == [ahead]
+
+
 @pytest.fixture(params=[MemoryBooks, SqlBooks])
 def books(request: pytest.FixtureRequest, db: None) -> Books:
     made: Books = request.param()

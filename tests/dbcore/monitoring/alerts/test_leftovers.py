@@ -104,6 +104,28 @@ def test_monitors_with_other_rules_do_not_end_one_anothers_alerts(table: Table) 
     assert event is ENDED and "no such rule" in why
 
 
+def test_what_a_clock_that_was_ahead_has_written_silences_nothing(table: Table) -> None:
+    ahead = 2 * HOUR
+    table.look(ahead, check("archives", CRITICAL))
+    table.look(ahead + 15, check("archives", OK))
+    told = []
+    for seconds in range(0, 300, 15):  # the clock is right again, and the outage is a real one
+        told += table.look(seconds, check("archives", CRITICAL))
+    assert [event for event, _, _ in told] == [STARTED]
+    assert table.look(300, check("archives", OK))[0][0] is ENDED
+
+
+def test_what_a_host_saw_whose_clock_was_ahead_is_over_when_others_see_it_well(
+    table: Table,
+) -> None:
+    table.look(0, check("archives", CRITICAL))
+    table.look(2 * HOUR, check("archives", CRITICAL), by="web-1")
+    told = []
+    for seconds in range(15, 180, 15):
+        told += table.look(seconds, check("archives", OK))
+    assert [event for event, _, _ in told] == [ENDED]
+
+
 def test_monitors_with_other_channels_do_not_either(table: Table) -> None:
     told = []
     for seconds in range(0, 120, 15):
