@@ -82,9 +82,11 @@ def _ended_as(status: str, run: LastRun | None) -> Iterator[Sample]:
         yield Sample("", float(run.status == status), run.sentence)
 
 
-def _check(result: CheckResult) -> Sample:
-    subject = f"{result.name} on {result.host}" if result.host else result.name
-    return Sample(subject, result.status.rank, result.sentence, result.status)
+def _checks(results: Iterable[CheckResult]) -> Iterator[Sample]:
+    for each in results:
+        if each.is_known:
+            subject = f"{each.name} on {each.host}" if each.host else each.name
+            yield Sample(subject, each.status.rank, each.sentence, each.status)
 
 
 SAMPLES: Mapping[Metric, Callable[[Readings], Iterable[Sample]]] = {
@@ -92,7 +94,7 @@ SAMPLES: Mapping[Metric, Callable[[Readings], Iterable[Sample]]] = {
     Metric.ERROR_RATE: lambda readings: _measured(readings.error_rate),
     Metric.POOL_USE: lambda readings: _measured(readings.pool_use),
     Metric.THROTTLES: lambda readings: _measured(readings.throttles),
-    Metric.CHECK: lambda readings: map(_check, readings.checks),
+    Metric.CHECK: lambda readings: _checks(readings.checks),
     Metric.SWEEP_FAILED: lambda readings: _ended_as("failed", readings.last_sweep),
     Metric.ARCHIVE_UNPROVEN: lambda readings: _ended_as("unproven", readings.last_sweep),
     Metric.SWEEP_AGE_HOURS: lambda readings: _measured(readings.sweep_age_hours),

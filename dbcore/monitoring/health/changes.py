@@ -44,6 +44,8 @@ class Changes:
         found = []
         with self._lock:
             for each in results:
+                if not each.is_known:
+                    continue
                 before = self._last.get((each.name, each.host))
                 self._last[each.name, each.host] = each.status
                 if each.status is not (before or Status.HEALTHY):

@@ -7,7 +7,8 @@ import functools
 from django.conf import settings
 
 from dbcore.monitoring.deadlines import in_time
-from dbcore.monitoring.health.verdicts import Context, Verdict, critical, healthy, warning
+from dbcore.monitoring.health.results import Status
+from dbcore.monitoring.health.verdicts import Context, Verdict, critical, warning
 from dbcore.monitoring.history import recent_pools
 from dbcore.monitoring.pools import PoolUse
 
@@ -21,6 +22,7 @@ def pool(context: Context) -> Verdict:
     read = functools.partial(recent_pools, MINUTES, context.now)
     reported = in_time({"reports": read}, context.left * _PATIENCE)["reports"]
     note = ""
+    is_known = not isinstance(reported, BaseException)
     if isinstance(reported, BaseException):
         note = "; what other processes reported cannot be read"
     else:
@@ -29,7 +31,7 @@ def pool(context: Context) -> Verdict:
             use = PoolUse(peak.name, peak.used, 0, peak.pending, peak.limit)
             seen.append((each.source, use))
     if not seen:
-        return healthy(f"no pool is in use{note}")
+        return Verdict(Status.HEALTHY, f"no pool is in use{note}", is_known=is_known)
     source, fullest = max(seen, key=lambda pair: (pair[1].share, pair[1].pending))
     said = f"{source} uses {fullest.used} of {fullest.limit} connections of {fullest.name}{note}"
     if fullest.share >= 1 and fullest.pending:
@@ -41,4 +43,5 @@ def pool(context: Context) -> Verdict:
             f"{said}, over the {settings.DB_CONN_THRESHOLD:.0%} of DB_CONN_THRESHOLD: is the store "
             "slow, or the pool too small?"
         )
-    return healthy(said)
+    # A full pool may be another process's: that this one's has room does not say that it is over.
+    return Verdict(Status.HEALTHY, said, is_known=is_known)

@@ -22,6 +22,7 @@ from dbcore.monitoring.health.verdicts import (
     critical,
     healthy,
     together,
+    unknown,
     warning,
 )
 from dbcore.wire import Wire
@@ -79,12 +80,12 @@ def clock(context: Context, wire: Wire) -> Verdict:
     try:
         answer = wire.exchange("DescribeTable", body, time.monotonic() + context.left)
     except (OSError, BotoCoreError):
-        return healthy("not known: DynamoDB does not answer, see primary_store", host)
+        return unknown("DynamoDB does not answer, see primary_store", host)
     ended = time.time()
     try:
         server = parsedate_to_datetime(answer.header("date") or "").timestamp()
     except ValueError:
-        return healthy("not known: DynamoDB's answer has no Date", host)
+        return unknown("DynamoDB's answer has no Date", host)
     # Of the moments that the Date may stand for, the nearest to those of the call.
     skew = max(began - server - _RESOLUTION, 0.0) + min(ended - server, 0.0)
     said = f"this machine's clock is {abs(skew):,.0f} seconds {'ahead' if skew > 0 else 'behind'}"

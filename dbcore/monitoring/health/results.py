@@ -39,7 +39,8 @@ class CheckResult:
     `sentence` is for people, without personal data, keys or secrets: alerts carry it to others.
     `at` is when the check began, and `seconds` how long it took. `host` names this machine where
     the answer is about it alone (its disk, its clock) and is "" where every host would see the
-    same: alerts of one host are not ended by what another sees.
+    same: alerts of one host are not ended by what another sees. `is_known` False: what it is about
+    could not be asked, and nothing may be concluded from its status.
     """
 
     name: str
@@ -48,6 +49,7 @@ class CheckResult:
     seconds: float
     at: dt.datetime
     host: str = ""
+    is_known: bool = True
 
 
 def worst(statuses: Iterable[Status]) -> Status:

@@ -74,7 +74,8 @@ def _ask(name: str, context: Context) -> CheckResult:
             verdict = critical(in_words(error))
     seconds = time.monotonic() - began
     host = verdict.host or _host(name)
-    return CheckResult(name, verdict.status, verdict.sentence, seconds, context.now, host)
+    return CheckResult(name, verdict.status, verdict.sentence, seconds, context.now, host,
+                       verdict.is_known)  # fmt: skip
 
 
 def _failed(name: str, error: BaseException, now: dt.datetime) -> CheckResult:

@@ -37,11 +37,13 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a check says: how well, one sentence, and the host where it is about that alone."""
+    """What a check says: how well, one sentence, and the host where it is about that alone.
+    `is_known` False: it could not ask, and says nothing."""
 
     status: Status
     sentence: str
     host: str = ""
+    is_known: bool = True
 
 
 Check = Callable[[Context], Verdict]
@@ -50,6 +52,11 @@ Check = Callable[[Context], Verdict]
 def healthy(sentence: str, host: str = "") -> Verdict:
     """All is well."""
     return Verdict(Status.HEALTHY, sentence, host)
+
+
+def unknown(sentence: str, host: str = "") -> Verdict:
+    """It cannot be told, for a reason that another check tells of. No alert begins or ends."""
+    return Verdict(Status.HEALTHY, f"not known: {sentence}", host, is_known=False)
 
 
 def warning(sentence: str, host: str = "") -> Verdict:

@@ -69,6 +69,15 @@ def test_what_cannot_be_read_for_a_while_is_not_gone(table: Table) -> None:
     assert {state.phase for state in table.books.states().values()} == {"firing"}
 
 
+def test_a_check_that_could_not_ask_ends_no_alert_and_begins_none(table: Table) -> None:
+    table.look(0, check("clock", CRITICAL, "web-2"))
+    not_known = dataclasses.replace(check("clock", OK, "web-2"), is_known=False)
+    assert table.look(15, not_known) == []
+    assert table.look(300, not_known) == []
+    assert table.look(315, dataclasses.replace(not_known, status=CRITICAL)) == []
+    assert table.look(330, check("clock", OK, "web-2"))[0][0] is ENDED
+
+
 def test_an_alert_without_the_host_that_it_is_about_ends(table: Table) -> None:
     table.look(0, check("disk", CRITICAL))  # as it was told before hosts were always named
     ((event, subject, _),) = table.look(15, check("disk", OK, "web-2"))

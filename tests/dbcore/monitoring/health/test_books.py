@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from typing import Any
 
 import pytest
@@ -14,8 +15,16 @@ from dbcore.monitoring.health import Status
 from dbcore.monitoring.records import PoolPeak, RecordWriter, Window
 from dbcore.monitoring.totals import Totals
 from dbcore.wire import get_wire
-from tests.dbcore.monitoring.health.asked import CRITICAL, HEALTHY, WARNING, ask, ill
+from tests.dbcore.monitoring.health.asked import (
+    CRITICAL,
+    HEALTHY,
+    WARNING,
+    ask,
+    ill,
+    silent_until,
+)
 from tests.dbcore.monitoring.health.conftest import swept
+from tests.support.proxy import FaultProxy
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -122,6 +131,26 @@ def test_a_pool_that_another_process_reported(used: int, pending: int, said: Sta
     found = ask("pool")
     assert not found.sentence.startswith("this process")
     assert found.status is said and f"uses {used} of 32" in found.sentence
+
+
+def test_a_pool_is_not_said_to_be_well_where_reports_cannot_be_read(
+    site: LocalEngine, settings: Any
+) -> None:
+    settings.DB_HEALTH_DEADLINE, settings.DYNAMODB_POOL_SIZE = 1.0, 2
+    release = threading.Event()
+    with FaultProxy(settings.DYNAMODB_ENDPOINT, [silent_until(release)]) as proxy:
+        settings.DYNAMODB_ENDPOINT = proxy.endpoint
+        found = ask("pool")
+        assert (found.status, found.is_known) == (HEALTHY, False)
+        assert "cannot be read" in found.sentence
+        held = [get_wire().connect()[0] for _ in range(2)]
+        found = ask("pool")
+        assert (found.status, found.is_known) == (WARNING, True), "that is known all the same"
+        for connection in held:
+            get_wire().release(connection)
+        release.set()
+    settings.DYNAMODB_ENDPOINT = site.endpoint
+    assert ask("pool").is_known
 
 
 # --- Channels of alerts ---------------------------------------------------------------------------

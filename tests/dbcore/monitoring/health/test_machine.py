@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dbcore.local_engine import LocalEngine
+from dbcore.local_engine.probe import free_port
 from dbcore.monitoring.health import Status
 from dbcore.wire import get_wire
 from tests.dbcore.monitoring.health.asked import (
@@ -42,6 +43,15 @@ def test_the_clock_is_compared_with_dynamodbs(
         found = ask("clock")
     assert (found.status, found.host) == (status, platform.node())
     assert word in found.sentence
+
+
+def test_without_an_answer_the_clock_is_unknown_and_not_well(settings: Any) -> None:
+    settings.DATABASE_PRIMARY = "dynamodb"
+    settings.DYNAMODB_ENDPOINT = f"http://127.0.0.1:{free_port('127.0.0.1')}"  # nobody is there
+    settings.DB_HEALTH_DEADLINE = 1.0
+    found = ask("clock")
+    assert found.status is HEALTHY and found.sentence.startswith("not known: DynamoDB does not")
+    assert not found.is_known and found.host == platform.node()
 
 
 def test_a_server_that_refuses_what_is_signed_tells_its_time_all_the_same(
