@@ -40,6 +40,9 @@ class Books(Protocol):
         """What is not sent yet, on these channels or all; the oldest of each channel, where there
         is very much."""
 
+    def told(self, incident: str) -> Collection[str] | None:
+        """The channels that there are messages of an incident for; None where it is not known."""
+
     def replace(self, before: Delivery, after: Delivery) -> bool:
         """Change a delivery: claim it, or book how it went. False when another was quicker."""
 
@@ -73,6 +76,9 @@ class MemoryBooks:
             for each in self._deliveries.values()
             if each.state is Progress.WAITING and (channels is None or each.channel in channels)
         ]
+
+    def told(self, incident: str) -> Collection[str] | None:
+        return None  # what was sent before the database went away is not here
 
     def replace(self, before: Delivery, after: Delivery) -> bool:
         self._deliveries[after.id] = after
@@ -126,6 +132,10 @@ class SqlBooks:
             for row in rows.filter(channel=channel).order_by("id")[:MOST_WAITING]
         ]
 
+    def told(self, incident: str) -> Collection[str] | None:
+        rows = AlertDelivery.objects.filter(incident=incident).order_by()
+        return set(rows.values_list("channel", flat=True).distinct())
+
     def replace(self, before: Delivery, after: Delivery) -> bool:
         fields = _delivery_fields(after) | {"version": before.version + 1}
         del fields["id"]
@@ -152,10 +162,12 @@ class SqlBooks:
         )
 
     def prune(self, now: dt.datetime) -> None:
-        """Forget finished deliveries of long ago."""
+        """Forget finished deliveries of long ago, but those of incidents that are open still: who
+        was told of the start is told of the end."""
+        is_open = AlertState.objects.exclude(phase=AlertState.Phase.OK).values("incident")
         AlertDelivery.objects.filter(created_at__lt=now - KEEP).exclude(
             state=AlertDelivery.State.WAITING
-        ).delete()
+        ).exclude(incident__in=is_open).delete()
 
 
 # --- Rows and facts -------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ class Round:
                     books.touch(after)
                     continue
                 message = None if event is None else about(after, event, self._rule(after))
-                if not books.change(before, after, self._deliveries(message)):
+                if not books.change(before, after, self._deliveries(books, message)):
                     lost.add(before.key)
                 elif message is not None:
                     told.append(message)
@@ -100,15 +100,19 @@ class Round:
     def _rule(self, state: State) -> Rule | None:
         return next((rule for rule in self.rules if rule.name == state.rule), None)
 
-    def _deliveries(self, message: Message | None) -> list[Delivery]:
+    def _deliveries(self, books: Books, message: Message | None) -> list[Delivery]:
         if message is None:
             return []
+        # A channel that was added meanwhile does not hear that something is over of which it never
+        # heard.
+        told = books.told(message.incident) if message.event is Event.ENDED else None
         rule = next((rule for rule in self.rules if rule.name == message.rule), None)
         about_itself = rule is not None and rule.metric is Metric.CHANNEL_FAILING
         return [
             new_delivery(channel, message, self.now)
             for channel in self.channels
             if not (about_itself and channel == message.subject)
+            and (told is None or channel in told)
         ]
 
 

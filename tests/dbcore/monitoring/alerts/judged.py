@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from collections.abc import Collection
 from typing import Any
 
+from dbcore.monitoring.alerts.books import Books
 from dbcore.monitoring.alerts.findings import Finding, evaluate
 from dbcore.monitoring.alerts.incidents import Event, Judge, State, excused
+from dbcore.monitoring.alerts.judging import Round
 from dbcore.monitoring.alerts.rules import Rule, default_rules
 from dbcore.monitoring.health.results import CheckResult, Status
 from dbcore.monitoring.readings import Measured, Snapshot
@@ -69,3 +72,28 @@ class Story:
         state = self.states.get(finding.key) or State(*finding.key, since=finding.at)
         self.states[finding.key], event = self.judge.step(state, finding, is_excused)
         return event
+
+
+class Table:
+    """Judges at one table: they look one after the other, each at what the test says."""
+
+    def __init__(self, books: Books) -> None:
+        self.books = books
+
+    def look(
+        self,
+        seconds: float,
+        *checks: CheckResult,
+        by: str = "web-2",
+        failing: dict[str, str] | None = None,
+        channels: Collection[str] = ("email", "slack"),
+        rules: Collection[Rule] = default_rules(),
+    ) -> list[tuple[Event, str, str]]:
+        """What is told: the event, of what, the sentence."""
+        readings = dataclasses.replace(
+            snapshot(seconds), checks=checks, failing_channels=failing or {}
+        )
+        judge = Judge(by, settle_seconds=15, patience_seconds=60)
+        findings = evaluate(rules, readings)
+        told = Round(judge, tuple(rules), findings, channels, after(seconds)).run(self.books)
+        return [(each.event, each.subject or each.rule, each.sentence) for each in told]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from dbcore.models import AlertDelivery
 from dbcore.monitoring.alerts.books import MOST_WAITING, Books, MemoryBooks, SqlBooks
 from dbcore.monitoring.alerts.deliveries import Progress, sendable
 from dbcore.monitoring.alerts.incidents import Event
 from tests.dbcore.monitoring.alerts.booked import booked, delivery, failed, sent
-from tests.dbcore.monitoring.alerts.judged import after
+from tests.dbcore.monitoring.alerts.judged import CRITICAL, OK, Table, after, check
 
 STARTED, WORSENED, ENDED = Event.STARTED, Event.WORSENED, Event.ENDED
 
@@ -59,6 +60,44 @@ def test_what_waits_for_a_dead_channel_does_not_hide_what_waits_for_another(book
         found = [each.channel for each in books.waiting(channels)]
         assert found.count("email") == 1 and found.count("slack") == MOST_WAITING
     assert [each.channel for each in books.waiting({"email", "sns"})] == ["email"]
+
+
+def test_a_channel_that_is_added_does_not_hear_the_end_of_what_it_never_heard_of(
+    db: None,
+) -> None:
+    table = Table(SqlBooks())
+    table.look(0, check("archives", CRITICAL), channels=("email",))
+    both = ("email", "slack")
+    table.look(15, check("archives", CRITICAL), check("tables", CRITICAL), channels=both)
+    table.look(30, check("archives", CRITICAL), check("tables", CRITICAL), channels=both)
+    told = table.look(40 * 86_400, check("archives", OK), check("tables", OK), channels=both)
+    assert [event for event, *_ in told] == [ENDED, ENDED]
+    found = {
+        subject: sorted(
+            (each.channel, each.message.event)
+            for each in table.books.waiting()
+            if each.message.subject == subject
+        )
+        for subject in ("archives", "tables")
+    }
+    assert found == {
+        "archives": [("email", ENDED), ("email", STARTED)],
+        "tables": [
+            ("email", ENDED), ("email", STARTED), ("slack", ENDED), ("slack", STARTED),
+        ],
+    }  # fmt: skip
+
+
+def test_who_was_told_of_the_start_long_ago_is_told_of_the_end(db: None) -> None:
+    table = Table(SqlBooks())
+    table.look(0, check("archives", CRITICAL), channels=("email",))
+    AlertDelivery.objects.update(state="sent")
+    SqlBooks().prune(after(40 * 86_400))
+    table.look(40 * 86_400, check("archives", OK), channels=("email",))
+    assert [each.message.event for each in table.books.waiting()] == [ENDED]
+    AlertDelivery.objects.update(state="sent")
+    SqlBooks().prune(after(80 * 86_400))
+    assert AlertDelivery.objects.count() == 0
 
 
 class TestTroubles:

@@ -3,45 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
 
 import pytest
 
-from dbcore.monitoring.alerts.books import Books, MemoryBooks, SqlBooks
-from dbcore.monitoring.alerts.findings import evaluate
-from dbcore.monitoring.alerts.incidents import Event, Judge
-from dbcore.monitoring.alerts.judging import Round
-from dbcore.monitoring.alerts.rules import Rule, default_rules
-from dbcore.monitoring.health.results import CheckResult
-from tests.dbcore.monitoring.alerts.judged import CRITICAL, OK, after, check, snapshot
+from dbcore.monitoring.alerts.books import MemoryBooks, SqlBooks
+from dbcore.monitoring.alerts.incidents import Event
+from dbcore.monitoring.alerts.rules import default_rules
+from tests.dbcore.monitoring.alerts.judged import CRITICAL, OK, Table, check
 
 STARTED, ENDED = Event.STARTED, Event.ENDED
 HOUR = 3600.0
-
-
-class Table:
-    """Judges at one table: they look one after the other, each at what the test says."""
-
-    def __init__(self, books: Books) -> None:
-        self.books = books
-
-    def look(
-        self,
-        seconds: float,
-        *checks: CheckResult,
-        by: str = "web-2",
-        failing: dict[str, str] | None = None,
-        channels: Collection[str] = ("email", "slack"),
-        rules: Collection[Rule] = default_rules(),
-    ) -> list[tuple[Event, str, str]]:
-        """What is told: the event, of what, the sentence."""
-        readings = dataclasses.replace(
-            snapshot(seconds), checks=checks, failing_channels=failing or {}
-        )
-        judge = Judge(by, settle_seconds=15, patience_seconds=60)
-        findings = evaluate(rules, readings)
-        told = Round(judge, tuple(rules), findings, channels, after(seconds)).run(self.books)
-        return [(each.event, each.subject or each.rule, each.sentence) for each in told]
 
 
 pytestmark = [
