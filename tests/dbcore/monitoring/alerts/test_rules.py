@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -149,8 +150,29 @@ def test_each_default_rule_and_each_check_has_its_page(page: str) -> None:
     assert "manage.py" in text
 
 
+def prometheus_pages() -> dict[str, str]:
+    """The page of each alert of the example rules."""
+    text = (RUNBOOKS.parent / "prometheus" / "rules.yml").read_text()
+    found = {}
+    for rule in text.split("- alert: ")[1:]:
+        page = re.search(r'runbook_url: "https://runbooks\.daylight\.example/(\w+)"', rule)
+        found[rule.split()[0]] = page[1] if page else ""
+    return found
+
+
+def test_each_alert_of_prometheus_has_its_page() -> None:
+    pages = prometheus_pages()
+    assert len(pages) == 6
+    listed = (RUNBOOKS / "README.md").read_text()
+    for alert, page in pages.items():
+        text = (RUNBOOKS / f"{page}.md").read_text()
+        assert "## What to do" in text and "manage.py" in text, alert
+        assert f"({page}.md)" in listed
+
+
 def test_no_page_is_of_nothing() -> None:
     known = {*CHECK_NAMES, *(rule.runbook for rule in default_rules() if rule.runbook)}
+    known |= set(prometheus_pages().values())
     assert {path.stem for path in RUNBOOKS.glob("*.md")} - {"README"} == known
 
 
