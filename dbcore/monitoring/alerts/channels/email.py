@@ -6,6 +6,7 @@ import smtplib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parseaddr
+from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
@@ -26,8 +27,10 @@ class Email:
     name: str = "email"
 
     def send(self, message: Message) -> str:
+        refused: dict[str, Any] = {}
         try:
             with get_connection(timeout=SEND_TIMEOUT) as connection:
+                _note_refused(connection, refused)
                 EmailMessage(
                     subject=shortened(message.headline, MAX_SUBJECT),
                     body=message.text,
@@ -37,8 +40,33 @@ class Email:
                 ).send()
         except (OSError, smtplib.SMTPException) as error:
             raise SendFailed(presentable(f"{_server()}: {_why(error)}", 200)) from None
-        count = len(self.to)
-        return f"{_server()} took it for {count} recipient{'' if count == 1 else 's'}"
+        all_of_them = f"{len(self.to)} recipient{'' if len(self.to) == 1 else 's'}"
+        if refused:
+            taken = len(self.to) - len(refused)
+            return f"{_server()} took it for {taken} of {all_of_them} and {_codes(refused)}"
+        return f"{_server()} took it for {all_of_them}"
+
+
+def _note_refused(connection: Any, refused: dict[str, Any]) -> None:
+    """Have those noted whom the server refuses while it takes others: smtplib returns them,
+    and Django drops that."""
+    smtp = getattr(connection, "connection", None)
+    if not isinstance(smtp, smtplib.SMTP):
+        return
+    send = smtp.sendmail
+
+    def noting(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        found: dict[str, Any] = send(*args, **kwargs)
+        refused.update(found)
+        return found
+
+    smtp.sendmail = noting  # type: ignore[method-assign]
+
+
+def _codes(refused: dict[str, Any]) -> str:
+    """How often which code was answered: the addresses and the words are personal."""
+    codes = sorted({str(code) for code, _ in refused.values()})
+    return f"refused {len(refused)} ({', '.join(codes)})"
 
 
 def _headers(message: Message) -> dict[str, str]:

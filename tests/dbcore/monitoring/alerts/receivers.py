@@ -40,12 +40,22 @@ def eventually(found: Callable[[], bool], what: str) -> None:
 
 
 class MailServer:
-    """An SMTP server on this machine. `refusals` are answered before it takes mails again."""
+    """An SMTP server on this machine. `refusals` are answered before it takes mails again;
+    addresses that are `unknown` are refused."""
 
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
         self.refusals: deque[str] = deque()
+        self.unknown: set[str] = set()
         self._controller = Controller(self, hostname="127.0.0.1", port=free_port("127.0.0.1"))
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if address in self.unknown:
+            return f"550 5.1.1 no such user {address}"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         if self.refusals:

@@ -76,6 +76,19 @@ def test_a_mail_server_that_refuses_is_a_failure_without_addresses(
     assert "oncall" not in str(failed.value)
 
 
+def test_recipients_that_a_server_refuses_are_counted_and_not_named(
+    all_channels: Receivers, mail_server: MailServer, settings: Any
+) -> None:
+    settings.ALERT_EMAIL_TO = ["oncall@daylight.example", "gone@daylight.example"]
+    mail_server.unknown.add("gone@daylight.example")
+    answer = configured_channels()["email"].send(message())
+    assert answer.endswith("took it for 1 of 2 recipients and refused 1 (550)")
+    mail_server.unknown.add("oncall@daylight.example")
+    with pytest.raises(SendFailed, match="refused all 2 recipients"):
+        configured_channels()["email"].send(message())
+    assert len(mail_server.mails) == 1
+
+
 def test_slack_gets_blocks_in_the_documented_format(all_channels: Receivers) -> None:
     hooks = all_channels.hooks
     answer = configured_channels()["slack"].send(message(sentence="a < b & <!channel> > c"))
