@@ -1,4 +1,6 @@
-"""Do the stores answer, and soon enough: the primary, and the replicas beside it. Reads only."""
+"""Do the stores answer, and soon enough: the primary, which must take a write too, and the replicas
+beside it. No record is touched.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,9 @@ from dbcore.monitoring.health.verdicts import (
     listed,
     warning,
 )
+from dbcore.monitoring.health.writes import KEY, dynamodb_refusal, sql_refusal
 from dbcore.monitoring.switch import unmeasured
-from dbcore.schema import LEASE_KEY, storage_models
+from dbcore.schema import storage_models
 from dbcore.stores import choice
 from dbcore.stores.dynamo.replicas import Replica, configured_replicas
 from dbcore.wire import get_wire
@@ -41,10 +44,10 @@ _LAG = """
 
 
 def primary_store(context: Context) -> Verdict:
-    """Whether the store of services answers a read, and how soon."""
+    """Whether the store of services answers a read, how soon, and whether it takes a write."""
     choice.primary_store()  # raises for a DATABASE_PRIMARY that is none
     if not is_primary():
-        return _sql_primary()
+        return _sql_primary(context)
     wire = get_wire()
     try:
         _read_dynamodb(context)  # may have to connect and to look for credentials
@@ -54,13 +57,13 @@ def primary_store(context: Context) -> Verdict:
             f"DynamoDB at {wire.endpoint.url} does not answer a read ({in_words(error)}): check "
             "network, credentials and DYNAMODB_ENDPOINT"
         )
-    return _timely(f"DynamoDB at {wire.endpoint.url}", seconds)
+    refusal = dynamodb_refusal(wire, context)
+    return refusal or _timely(f"DynamoDB at {wire.endpoint.url}", seconds)
 
 
 def _read_dynamodb(context: Context) -> float:
     """Seconds that a consistent read took, of a record that need not be there."""
-    key = {LEASE_KEY: {"S": "health"}}
-    request = {"TableName": lease_table(), "Key": key, "ConsistentRead": True}
+    request = {"TableName": lease_table(), "Key": KEY, "ConsistentRead": True}
     began = time.monotonic()
     try:
         get_wire().call("GetItem", request, deadline=context.left)
@@ -70,7 +73,7 @@ def _read_dynamodb(context: Context) -> float:
     return time.monotonic() - began
 
 
-def _sql_primary() -> Verdict:
+def _sql_primary(context: Context) -> Verdict:
     what = f"Django's database ({connections[DEFAULT_DB_ALIAS].vendor})"
     try:
         seconds = _read_sql(DEFAULT_DB_ALIAS)
@@ -79,7 +82,7 @@ def _sql_primary() -> Verdict:
             f"{what} does not answer a read ({in_words(error)}): check the server or the file, and "
             "DATABASE_URL"
         )
-    return _timely(what, seconds)
+    return sql_refusal(DEFAULT_DB_ALIAS, what, context) or _timely(what, seconds)
 
 
 def _read_sql(alias: str) -> float:
@@ -93,10 +96,13 @@ def _read_sql(alias: str) -> float:
 
 
 def _timely(what: str, seconds: float) -> Verdict:
-    took = f"{what} answers a read in {seconds * 1000:,.0f} ms"
+    took = f"{what} answers a read in {seconds * 1000:,.0f} ms, and takes a write"
     limit = settings.DB_LATENCY_THRESHOLD
     if seconds * 1000 > limit:
-        return warning(f"{took}, over the {limit:g} of DB_LATENCY_THRESHOLD: see high_latency")
+        return warning(
+            f"{what} answers a read in {seconds * 1000:,.0f} ms, over the {limit:g} of "
+            "DB_LATENCY_THRESHOLD, and takes a write: see high_latency"
+        )
     return healthy(took)
 
 

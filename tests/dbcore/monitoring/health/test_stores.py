@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,12 @@ import pytest
 from django.db import connections
 from pytest_django import DjangoDbBlocker
 
+from dbcore.leases import lease_table
 from dbcore.local_engine import LocalEngine
 from dbcore.monitoring.health import stores
 from dbcore.stores.dynamo import replicas
 from dbcore.table_sync import sync_tables
-from dbcore.wire import Wire, resolve_endpoint
+from dbcore.wire import Wire, get_wire, resolve_endpoint
 from tests.dbcore.monitoring.alerts.receivers import eventually
 from tests.dbcore.monitoring.health.asked import (
     CRITICAL,
@@ -28,8 +31,10 @@ from tests.dbcore.monitoring.health.asked import (
 )
 from tests.support.databases import complete, default_database
 from tests.support.engine import engine_or_skip
+from tests.support.faults import Call, Custom
 from tests.support.postgres import Postgres
 from tests.support.proxy import Delay, FaultProxy, Throttle
+from tests.support.wire import Answer, make_error
 
 SQLITE = "django.db.backends.sqlite3"
 NOWHERE = "http://127.0.0.1:9"
@@ -133,6 +138,116 @@ def test_postgresql_that_is_well(postgresql_tables: None, settings: Any) -> None
     assert ask("tables").status is HEALTHY
 
 
+# --- A store that takes no write ------------------------------------------------------------------
+def deny(call: Call) -> Answer:
+    """IAM, to a role that may only read."""
+    return make_error(400, "com.amazon.coral.service#AccessDeniedException", "not authorized")
+
+
+@pytest.mark.parametrize("operation", ["PutItem", "DeleteItem"])
+def test_a_role_that_may_not_write_is_critical_and_says_which_half(
+    site: LocalEngine, settings: Any, operation: str
+) -> None:
+    faults = [Custom(deny, operations=(operation,))]
+    with FaultProxy(settings.DYNAMODB_ENDPOINT, faults) as proxy:
+        settings.DYNAMODB_ENDPOINT = proxy.endpoint
+        found = ask("primary_store")
+    assert found.status is CRITICAL
+    assert "answers a read and takes no write" in found.sentence
+    assert f"AccessDeniedException, asked for {operation}" in found.sentence
+    assert lease_table() in found.sentence
+
+
+def test_what_is_written_to_dynamodb_is_one_row_among_the_leases_and_is_gone_again(
+    site: LocalEngine, settings: Any
+) -> None:
+    written: list[tuple[str, str]] = []
+
+    def note(call: Call) -> None:
+        operation = call.request.operation
+        if operation and not operation.startswith(("Get", "Describe")):
+            written.append((operation, json.loads(call.request.body)["TableName"]))
+
+    with FaultProxy(settings.DYNAMODB_ENDPOINT, [note]) as proxy:
+        settings.DYNAMODB_ENDPOINT = proxy.endpoint
+        assert ask("primary_store").status is HEALTHY
+        assert written == [("PutItem", lease_table()), ("DeleteItem", lease_table())]
+        assert get_wire().call("Scan", {"TableName": lease_table()})["Items"] == []
+
+
+def test_a_write_that_is_not_answered_ends_within_the_deadline(
+    site: LocalEngine, settings: Any
+) -> None:
+    settings.DB_HEALTH_DEADLINE = 1.5
+    release = threading.Event()
+    faults = [Custom(silent_until(release), operations=("PutItem",))]
+    with FaultProxy(settings.DYNAMODB_ENDPOINT, faults) as proxy:
+        settings.DYNAMODB_ENDPOINT = proxy.endpoint
+        found = ask("primary_store")
+        assert not release.is_set()
+        release.set()
+    assert found.status is CRITICAL and "takes no write" in found.sentence
+
+
+@pytest.fixture
+def file(
+    tmp_path: Path, settings: Any, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Callable[[str], AbstractContextManager[None]]]:
+    """A SQLite file with a table; Django's default database is it, opened in a mode."""
+    settings.DATABASE_PRIMARY, settings.DYNAMODB_ENDPOINT = "sqlite", ""
+    path = tmp_path / "d.sqlite3"
+    with closing(sqlite3.connect(path)) as made:
+        made.execute("PRAGMA user_version = 7")
+        made.execute("CREATE TABLE kept (n)")
+        made.commit()
+
+    def opened(mode: str) -> AbstractContextManager[None]:
+        options = {"uri": True, "timeout": 0.1}
+        return default_database({
+            "ENGINE": SQLITE, "NAME": f"file:{path}?mode={mode}", "OPTIONS": options,
+        })  # fmt: skip
+
+    with django_db_blocker.unblock():
+        yield opened
+    with closing(sqlite3.connect(path)) as left:
+        assert left.execute("PRAGMA user_version").fetchone() == (7,), "nothing was written"
+
+
+@pytest.mark.parametrize(("mode", "status"), [("rw", HEALTHY), ("ro", CRITICAL)])
+def test_a_sqlite_file_that_cannot_be_written(file: Any, mode: str, status: Any) -> None:
+    with file(mode):
+        found = ask("primary_store")
+    assert found.status is status
+    if status is CRITICAL:
+        assert "answers a read and takes no write" in found.sentence
+        assert "readonly database" in found.sentence
+
+
+def test_a_sqlite_file_that_another_is_writing_is_a_warning(
+    file: Any, tmp_path: Path, settings: Any
+) -> None:
+    settings.DB_HEALTH_DEADLINE = 1.0
+    with file("rw"), closing(sqlite3.connect(tmp_path / "d.sqlite3")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        found = ask("primary_store")
+        other.rollback()
+    assert found.status is WARNING and "database is locked" in found.sentence
+
+
+def test_a_postgresql_server_that_was_made_read_only_is_critical(
+    postgresql_tables: None, postgres: Postgres, settings: Any
+) -> None:
+    settings.DATABASE_PRIMARY, settings.DYNAMODB_ENDPOINT = "postgresql", ""
+    given = {
+        **postgres.settings("daylight"),
+        "OPTIONS": {"options": "-c default_transaction_read_only=on"},
+    }
+    with default_database(given):
+        found = ask("primary_store")
+    assert found.status is CRITICAL
+    assert "takes no write (its transactions are read-only)" in found.sentence
+
+
 # --- Replicas -------------------------------------------------------------------------------------
 @pytest.fixture
 def far(site: LocalEngine, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalEngine]:
@@ -194,6 +309,9 @@ def test_a_postgresql_standby_that_falls_behind(
     with postgres.standby() as standby, postgres.connect("postgres") as primary:
         connections.databases["replica1"] = complete(standby)
         with django_db_blocker.unblock():
+            with default_database(standby):
+                found = ask("primary_store")
+                assert found.status is CRITICAL and "(it is a standby)" in found.sentence
             try:
                 primary.execute("CREATE TABLE followed (n int)")
                 with connections["replica1"].cursor() as cursor:

@@ -77,7 +77,7 @@ def test_what_sync_tables_would_mend_is_a_warning(site: LocalEngine, settings: A
     assert "protect from deletion" in found.sentence and "more" in found.sentence
 
 
-def test_checks_read_and_write_nothing(site: LocalEngine, settings: Any) -> None:
+def test_checks_read_and_write_no_record(site: LocalEngine, settings: Any) -> None:
     drop(Plan)
     settings.DYNAMODB_DELETION_PROTECTION = True
     with FaultProxy(settings.DYNAMODB_ENDPOINT) as proxy:
@@ -86,6 +86,7 @@ def test_checks_read_and_write_nothing(site: LocalEngine, settings: Any) -> None
         asked = {operation for operation, _ in proxy.requests}
     assert asked == {
         "DescribeTable", "DescribeTimeToLive", "DescribeContinuousBackups", "GetItem", "Query",
+        "PutItem", "DeleteItem",  # of primary_store, among the leases
     }  # fmt: skip
 
 
