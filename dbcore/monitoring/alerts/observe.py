@@ -37,7 +37,8 @@ MINUTES = 5  # of history that the metrics are about
 FEWEST_CALLS = 20  # fewer say little: one error of two is half of them
 CHECKS_DEADLINE = 30.0  # seconds for all checks; each has its own, which is shorter
 READ_DEADLINE = 10.0  # seconds for what is read beside them
-
+# Readings of what processes wrote down in the primary store.
+MEASURED = frozenset({"latency_p95_ms", "error_rate", "throttles", "pool_use"})
 
 Operations = Mapping[tuple[str, str], Totals]  # by table and operation
 
@@ -58,7 +59,11 @@ class Observer:
             checks = []
         # A process's measurements of a window are written when the window is over.
         window = MINUTES * 60.0 + 2 * settings.DB_METRICS_INTERVAL
-        return Snapshot(at=now, window_seconds=window, checks=tuple(checks), **self._read(now))
+        read = self._read(now)
+        if _is_store_ill(checks):
+            # Processes cannot write down what they measure: that there is nothing says nothing.
+            read = {name: value for name, value in read.items() if name not in MEASURED}
+        return Snapshot(at=now, window_seconds=window, checks=tuple(checks), **read)
 
     def _read(self, now: dt.datetime) -> dict[str, Any]:
         readers: dict[str, Callable[[], dict[str, Any]]] = {
@@ -82,7 +87,13 @@ class Observer:
         if self._history_at is None:
             return False
         age = (now - self._history_at).total_seconds()
-        return bool(age < settings.DB_METRICS_INTERVAL)
+        return bool(0 <= age < settings.DB_METRICS_INTERVAL)  # the clock may have been set back
+
+
+def _is_store_ill(checks: Sequence[CheckResult]) -> bool:
+    return any(
+        each.name == "primary_store" and each.status is health.Status.CRITICAL for each in checks
+    )
 
 
 def _checks(now: dt.datetime) -> list[CheckResult]:

@@ -178,6 +178,27 @@ class TestBooks:
         assert early.error_rate is not None and early.error_rate.value == 0
         assert late.error_rate is not None and late.error_rate.value == 0.5
 
+    def test_history_is_read_again_after_a_clock_was_set_back(
+        self, checks: dict[str, Any], settings: Any
+    ) -> None:
+        observer = Observer()
+        observer.look(after(86400))
+        totals = {("aws.dynamodb", "plans", "Query"): calls(100, errors=50)}
+        RecordWriter().write(Window(after(-60), START, totals))
+        seen = observer.look(START)
+        assert seen.error_rate is not None and seen.error_rate.value == 0.5
+
+    def test_a_store_that_takes_no_write_leaves_unknown_what_is_written_there(
+        self, checks: dict[str, Any]
+    ) -> None:
+        checks["primary_store"] = check("primary_store", CRITICAL)
+        seen = Observer().look(START)
+        assert seen.latency_p95_ms is seen.error_rate is seen.throttles is seen.pool_use is None
+        assert seen.last_sweep is not None
+        checks["primary_store"] = check("primary_store", OK)
+        seen = Observer().look(START)
+        assert seen.error_rate is not None and seen.error_rate.value == 0
+
     def test_checks_are_passed_on_and_their_failure_is_not_a_finding(
         self, checks: dict[str, Any]
     ) -> None:
