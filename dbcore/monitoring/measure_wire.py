@@ -6,6 +6,8 @@ import sys
 from logging import WARNING
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from dbcore.logs import Event
 from dbcore.monitoring.labels import DYNAMODB, collection
 from dbcore.monitoring.metrics import Metrics, current
@@ -13,11 +15,15 @@ from dbcore.monitoring.series import Series
 from dbcore.monitoring.slow import Shape, log_failed, log_slow
 from dbcore.monitoring.switch import is_off
 from dbcore.wire import Call
+from dbcore.wire.answers import cancellation_codes
 
 NOT_MEASURED = Event(
     "dbcore.monitoring.measuring", (WARNING,), "calls are not measured", (),
     "measuring has failed, for the first time in a process",
 )  # fmt: skip
+CANCELLED = "TransactionCanceledException"
+# Reasons of a database that is well: a condition does not hold, another was quicker.
+_REFUSED_ACTION = frozenset({"ConditionalCheckFailed", "TransactionConflict", "DuplicateItem"})
 _PARTS = ("LocalSecondaryIndexes", "GlobalSecondaryIndexes")
 _said = False  # that measuring fails
 
@@ -28,7 +34,8 @@ def measure_call(call: Call) -> None:
         return
     try:
         metrics = current()
-        key = (call.operation, call.table, call.index, call.error)
+        error = call.error if call.error != CANCELLED else why_cancelled(call.failure)
+        key = (call.operation, call.table, call.index, error)
         series = metrics.series.get(key) or _new_series(metrics, key)
         units, capacity, seconds = 0.0, call.capacity, call.seconds
         if capacity:
@@ -40,11 +47,18 @@ def measure_call(call: Call) -> None:
         if call.retries:
             series.tried_again(call.retries, call.throttles)
         if seconds > series.slow:
-            log_slow(series.shape, seconds, call.error)
-        if call.error is not None:
-            log_failed(series.shape, seconds, call.error)
+            log_slow(series.shape, seconds, error)
+        if error is not None:
+            log_failed(series.shape, seconds, error)
     except Exception:
         failed_to_measure()
+
+
+def why_cancelled(failure: Exception | None) -> str:
+    """The error of a cancelled transaction: DynamoDB's own where it was refused or does not say
+    why, else the first reason that is none of a database that is well."""
+    codes = cancellation_codes(failure) if isinstance(failure, ClientError) else set()
+    return min(codes - _REFUSED_ACTION, default=CANCELLED)
 
 
 def failed_to_measure() -> None:

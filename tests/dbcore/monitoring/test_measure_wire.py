@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -25,8 +26,17 @@ from dbcore.monitoring.switch import unmeasured
 from dbcore.stores.errors import RecordNotFound
 from dbcore.wire import Call, Pipeline, close_wires, get_wire, open_connections
 from tests.dbcore.monitoring.conftest import samples
-from tests.support.faults import Delay, DropBefore, InternalServerError, Throttle
+from tests.support.faults import (
+    SERVICE,
+    Custom,
+    Delay,
+    DropBefore,
+    InternalServerError,
+    Throttle,
+)
+from tests.support.faults import Call as ProxyCall
 from tests.support.proxy import FaultProxy
+from tests.support.wire import Answer, make_error
 
 pytestmark = pytest.mark.usefixtures("tables", "measured")
 
@@ -104,6 +114,40 @@ def test_a_condition_that_does_not_hold_is_a_refusal_and_no_error() -> None:
     assert calls()["plans", "PutItem", "ConditionalCheckFailedException"] == 1
     totals = metrics.current().take()[DYNAMODB, "plans", "PutItem"]
     assert (totals.count, totals.errors, totals.refused) == (2, 0, 1)
+
+
+def cancelled(*codes: str) -> Custom:
+    """DynamoDB, which cancels a transaction for these reasons."""
+
+    def answer(call: ProxyCall) -> Answer:
+        made = make_error(400, f"{SERVICE}TransactionCanceledException", "Transaction cancelled")
+        assert made.message is not None
+        reasons = [{"Code": code} for code in ("None", *codes)]
+        body = {**json.loads(made.message.body), "CancellationReasons": reasons}
+        return Answer(made.message.with_json(body))
+
+    return Custom(answer, operations=("TransactWriteItems",))
+
+
+@pytest.mark.parametrize(
+    ("codes", "label", "errors"),
+    [
+        (["ConditionalCheckFailed"], "TransactionCanceledException", 0),
+        (["TransactionConflict", "DuplicateItem"], "TransactionCanceledException", 0),
+        (["ThrottlingError"], "ThrottlingError", 1),
+        (["ConditionalCheckFailed", "ValidationError"], "ValidationError", 1),
+    ],
+)
+def test_a_cancelled_transaction_is_a_refusal_only_where_a_condition_did_not_hold(
+    proxy: FaultProxy, codes: list[str], label: str, errors: int
+) -> None:
+    proxy.set_faults(cancelled(*codes))
+    put = {"Put": {"TableName": plans(), "Item": key(0)}}
+    with pytest.raises(ClientError):
+        get_wire().call("TransactWriteItems", {"TransactItems": [put]}, deadline=0.2)
+    assert [error for _, _, error in calls()] == [label]
+    (totals,) = metrics.current().take().values()
+    assert (totals.errors, totals.refused) == (errors, 1 - errors)
 
 
 def test_a_table_that_is_not_known_is_other_and_its_error_counts() -> None:
