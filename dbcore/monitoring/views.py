@@ -14,7 +14,10 @@ from django.views.decorators.http import require_safe
 from dbcore.monitoring.export import exposition
 
 # What proxies say of the client behind them: then an address of this machine is the proxy's.
-_FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_VIA")
+_FORWARDED = (
+    "HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PORT",
+    "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_SERVER", "HTTP_X_REAL_IP", "HTTP_VIA",
+)  # fmt: skip
 
 
 @require_safe

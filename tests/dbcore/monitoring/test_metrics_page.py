@@ -59,6 +59,10 @@ def test_in_openmetrics_or_prometheus_own_text(client: Client, accept: str, read
         ({"REMOTE_ADDR": ""}, 403),  # a Unix socket: a proxy's
         ({"HTTP_X_FORWARDED_FOR": ELSEWHERE}, 403),  # from elsewhere, through a proxy here
         ({"HTTP_FORWARDED": f"for={ELSEWHERE}"}, 403),
+        ({"HTTP_X_FORWARDED_PROTO": "https"}, 403),  # a proxy that says no more than that
+        ({"HTTP_X_FORWARDED_HOST": "daylight.example"}, 403),
+        ({"HTTP_X_FORWARDED_PORT": "443"}, 403),
+        ({"HTTP_X_FORWARDED_SERVER": "web1"}, 403),
         ({"REMOTE_ADDR": ELSEWHERE, "HTTP_X_FORWARDED_FOR": "127.0.0.1"}, 403),
         ({"REMOTE_ADDR": ELSEWHERE, "HTTP_AUTHORIZATION": "Bearer right"}, 200),
         ({"REMOTE_ADDR": ELSEWHERE, "HTTP_AUTHORIZATION": "Bearer wrong"}, 403),
