@@ -85,6 +85,9 @@ def _database(config: dict[str, Any]) -> dict[str, Any]:
             transaction_mode="IMMEDIATE",
             timeout=20,
         )
+    elif config["ENGINE"] == "django.db.backends.postgresql":
+        # libpq waits for good, and with it every request and every health check.
+        config.setdefault("OPTIONS", {}).setdefault("connect_timeout", 3)  # seconds, an address
     return config
 
 
@@ -97,11 +100,11 @@ DATABASES = {
 DATABASE_REPLICAS: list[str] = []
 for _url in env.list("DATABASE_REPLICA_URLS", default=[]):
     DATABASE_REPLICAS.append(f"replica{len(DATABASE_REPLICAS) + 1}")
-    _replica = _database(env.db_url_config(_url)) | {"TEST": {"MIRROR": "default"}}
+    _replica = env.db_url_config(_url) | {"TEST": {"MIRROR": "default"}}
     if _replica["ENGINE"] == "django.db.backends.postgresql":
         # Another can be asked: no reason to wait long for this one.
         _replica.setdefault("OPTIONS", {}).setdefault("connect_timeout", 2)  # seconds
-    DATABASES[DATABASE_REPLICAS[-1]] = _replica
+    DATABASES[DATABASE_REPLICAS[-1]] = _database(_replica)
 DATABASE_ROUTERS = ["dbcore.stores.router.ReplicaRouter"]
 
 # The store that services use: sqlite or postgresql (the database above), or dynamodb.

@@ -98,3 +98,13 @@ def test_production_refuses_to_start_unsafe(change: dict[str, str], named: str) 
     found = run_python(LOAD, **{**GOOD, **change})
     assert found.returncode == 1
     assert named in found.stderr.splitlines()[-1]
+
+
+def test_no_process_waits_for_good_for_a_postgresql_server_that_does_not_answer() -> None:
+    code = LOAD + "print([s.DATABASES[a]['OPTIONS']['connect_timeout'] for a in s.DATABASES])"
+    urls = {
+        "DATABASE_URL": "postgres://d@db.internal/d",
+        "DATABASE_REPLICA_URLS": "postgres://d@r1.internal/d,postgres://d@r2/d?connect_timeout=9",
+    }
+    done = run_python(code, **GOOD, **urls)
+    assert done.stdout == "[3, 2, 9]\n", done.stderr

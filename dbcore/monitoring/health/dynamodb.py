@@ -91,7 +91,7 @@ def ask_each(
     shares = [names[start::WIDTH] for start in range(min(WIDTH, len(names)))]
     calls = {str(at): functools.partial(work, share) for at, share in enumerate(shares)}
     found: dict[str, Answer] = {}
-    for answers in in_time(calls, context.left + 0.1).values():
+    for answers in in_time(calls, context.left + 0.1, all_end=True).values():
         if isinstance(answers, BaseException):
             raise answers
         found |= answers
