@@ -13,6 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from dbcore.monitoring.health.columns import lacking_columns, lacking_names
 from dbcore.monitoring.health.dynamodb import (
     about_dynamodb,
     at_worst,
@@ -70,12 +71,13 @@ def _sql_tables() -> Verdict:
 def _tables_of(labels: set[str], what: str, status: Status) -> Verdict:
     connection = connections[DEFAULT_DB_ALIAS]
     there = set(connection.introspection.table_names())
-    wanted = {
-        model._meta.db_table
-        for label in labels
+    models = [
+        model
+        for label in sorted(labels)
         for model in apps.get_app_config(label).get_models()
         if model._meta.managed and not model._meta.proxy
-    }
+    ]
+    wanted = {model._meta.db_table for model in models}
     if missing := sorted(wanted - there):
         return Verdict(
             status,
@@ -87,6 +89,17 @@ def _tables_of(labels: set[str], what: str, status: Status) -> Verdict:
     if behind:
         return Verdict(
             status, f"{what} lack the migration {listed(behind)}: run `manage.py migrate`"
+        )
+    if columns := lacking_columns(connection, models):
+        return Verdict(
+            status,
+            f"Django's database lacks columns of {what} ({listed(columns)}), though every "
+            "migration was applied: who changed them by hand? See `manage.py sqlmigrate`",
+        )
+    if names := lacking_names(connection, models):
+        return warning(
+            f"Django's database lacks indexes or constraints of {what} ({listed(names)}): make "
+            "them again, as `manage.py sqlmigrate` shows them"
         )
     return healthy(f"Django's database has {len(wanted)} tables of {what}")
 
@@ -148,7 +161,7 @@ def indexes(context: Context, wire: Wire) -> Verdict:
     wrong, waiting, count = [], [], 0
     for each in wanted:
         table = found[each.name]
-        if table is None:  # the check `tables` says so
+        if table is None:  # the check `tables` says how bad that is
             continue
         count += sum(len(each.request.get(kind, ())) for kind in INDEX_KINDS)
         wrong += [f"{each.name}: {text}" for text in _index_faults(each, table)]
@@ -161,6 +174,8 @@ def indexes(context: Context, wire: Wire) -> Verdict:
         )
     if waiting:
         return warning(f"not ready: {listed(waiting)}; lists through it lack records until it is")
+    if missing := sum(table is None for table in found.values()):
+        return healthy(f"{count} are there and ACTIVE; {missing} tables are missing: see tables")
     return healthy(f"all {count} are there and ACTIVE")
 
 

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.db.migrations.recorder import MigrationRecorder
 
 from daylight.models import Plan, User
 from dbcore.items import layout_of
 from dbcore.local_engine import LocalEngine
+from dbcore.models import Checkpoint
 from dbcore.monitoring.health.protections import _verdict
 from dbcore.table_sync import sync_tables
 from dbcore.wire import get_wire
@@ -46,6 +47,7 @@ def test_a_missing_table_is_critical_and_named_by_this_check_alone(site: LocalEn
     assert found.status is CRITICAL and f"lacks {name}" in found.sentence
     assert "sync_tables" in found.sentence
     assert ill() == {"tables": CRITICAL}
+    assert "1 tables are missing: see tables" in ask("indexes").sentence
 
 
 def test_a_table_with_another_key_is_critical(site: LocalEngine) -> None:
@@ -159,6 +161,68 @@ def test_a_migration_that_was_not_applied_is_critical(on_sql: None) -> None:
     finally:
         recorder.record_applied("daylight", name)
     assert found.status is CRITICAL and f"daylight.{name}" in found.sentence
+
+
+def said(statement: str) -> tuple[Any, ...]:
+    """What SQL answers, its first row; nothing of it is held on to."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute(statement)
+        return tuple(cursor.fetchall()[0]) if cursor.description else ()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def sql(request: pytest.FixtureRequest, transactional_db: None, settings: Any) -> str:
+    """Each SQL database as the primary."""
+    settings.DATABASE_PRIMARY, settings.DYNAMODB_ENDPOINT = request.param, ""
+    if request.param == "postgresql":
+        request.getfixturevalue("postgresql_tables")
+    return str(request.param)
+
+
+@pytest.mark.parametrize(
+    ("model", "status"), [(Plan, CRITICAL), (Checkpoint, WARNING)], ids=["records", "books"]
+)
+def test_a_column_that_somebody_renamed_is_seen(sql: str, model: Any, status: Any) -> None:
+    table, column = model._meta.db_table, model._meta.local_concrete_fields[-1].column
+    rename = 'ALTER TABLE "%s" RENAME COLUMN "%s" TO "%s"'
+    assert ask("tables").status is HEALTHY
+    said(rename % (table, column, "elsewhere"))
+    try:
+        found = ask("tables")
+    finally:
+        said(rename % (table, "elsewhere", column))
+    assert found.status is status and f"({table}.{column})" in found.sentence
+
+
+def test_an_index_that_somebody_dropped_is_a_warning(sql: str) -> None:
+    name = Plan._meta.indexes[0].name
+    (made,) = said(
+        f"SELECT indexdef FROM pg_indexes WHERE indexname = '{name}'"
+        if sql == "postgresql"
+        else f"SELECT sql FROM sqlite_master WHERE name = '{name}'"
+    )
+    said(f'DROP INDEX "{name}"')
+    try:
+        found = ask("tables")
+    finally:
+        said(made)
+    assert found.status is WARNING and f"{name} of {Plan._meta.db_table}" in found.sentence
+    assert ask("tables").status is HEALTHY
+
+
+def test_a_constraint_that_somebody_dropped_is_a_warning(
+    postgresql_tables: None, settings: Any
+) -> None:
+    settings.DATABASE_PRIMARY, settings.DYNAMODB_ENDPOINT = "postgresql", ""
+    (constraint,) = Checkpoint._meta.constraints
+    with connections["default"].schema_editor() as editor:
+        editor.remove_constraint(Checkpoint, constraint)
+    try:
+        found = ask("tables")
+    finally:
+        with connections["default"].schema_editor() as editor:
+            editor.add_constraint(Checkpoint, constraint)
+    assert found.status is WARNING and constraint.name in found.sentence
 
 
 def test_dynamodb_that_no_service_uses_yet_is_no_outage(on_sql: None, settings: Any) -> None:
