@@ -6,6 +6,7 @@ CloudWatch may be slow or away: nothing here is called by a request, and what wa
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -48,11 +49,22 @@ def forget_client() -> None:
     _client.cache_clear()
 
 
-def send(window: Window) -> None:
-    """Send a window; a ClientError or BotoCoreError where CloudWatch does not take it."""
-    client = _client(settings.DYNAMODB_REGION, settings.DB_CLOUDWATCH_ENDPOINT)
-    for batch in batches(list(data_of(window))):
-        client.put_metric_data(Namespace=settings.DB_CLOUDWATCH_NAMESPACE, MetricData=batch)
+class Sender:
+    """Sends windows. Of one that is tried again, what CloudWatch has taken is not sent again: it
+    would count twice."""
+
+    def __init__(self) -> None:
+        self._window: Window | None = None
+        self._taken = 0  # batches of it
+
+    def send(self, window: Window) -> None:
+        """Send a window; a ClientError or BotoCoreError where CloudWatch does not take it."""
+        if window is not self._window:
+            self._window, self._taken = window, 0
+        client = _client(settings.DYNAMODB_REGION, settings.DB_CLOUDWATCH_ENDPOINT)
+        for batch in itertools.islice(batches(list(data_of(window))), self._taken, None):
+            client.put_metric_data(Namespace=settings.DB_CLOUDWATCH_NAMESPACE, MetricData=batch)
+            self._taken += 1
 
 
 def batches(data: Sequence[Datum]) -> Iterator[list[Datum]]:

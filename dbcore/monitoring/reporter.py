@@ -12,6 +12,7 @@ import collections
 import datetime as dt
 import os
 import threading
+import time
 from collections.abc import Callable
 from logging import ERROR, WARNING
 
@@ -82,7 +83,7 @@ class Reporter:
         self._since = now
         self._peaks: dict[str, PoolPeak] = {}
         self._records = Outbox("records", RecordWriter().write)
-        self._cloudwatch = Outbox("cloudwatch", cloudwatch.send)
+        self._cloudwatch = Outbox("cloudwatch", cloudwatch.Sender().send)
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -116,10 +117,10 @@ class Reporter:
             self._cloudwatch.send_all()
 
     def _run(self) -> None:
-        due = timezone.now()
+        due = time.monotonic()  # the wall clock may be set back, and then it would wait for hours
         while True:
             interval = max(settings.DB_METRICS_INTERVAL, 0.1)
-            due = max(due, timezone.now()) + dt.timedelta(seconds=interval)
+            due = max(due, time.monotonic()) + interval
             ended = self._wait(due)
             try:
                 self.look()
@@ -132,9 +133,10 @@ class Reporter:
             if ended:
                 return
 
-    def _wait(self, due: dt.datetime) -> bool:
-        """Wait until `due`, looking at the pools meanwhile; whether the process ends before."""
-        while (left := (due - timezone.now()).total_seconds()) > 0:
+    def _wait(self, due: float) -> bool:
+        """Wait until `due` on the monotonic clock, looking at the pools meanwhile; whether the
+        process ends before."""
+        while (left := due - time.monotonic()) > 0:
             if self._end.wait(min(left, LOOK_SECONDS)):
                 return True
             try:

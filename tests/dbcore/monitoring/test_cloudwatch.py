@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import orjson
 import pytest
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from daylight.models import Plan
 from dbcore.local_engine import LocalEngine
@@ -24,6 +24,8 @@ from dbcore.monitoring.reporter import KEPT_WINDOWS, Reporter
 from dbcore.monitoring.specs import FAILURES
 from dbcore.monitoring.totals import Totals
 from tests.dbcore.monitoring.conftest import samples
+from tests.support.faults import InternalServerError
+from tests.support.proxy import FaultProxy
 
 NOW = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 TEN = Totals(
@@ -69,7 +71,7 @@ def statistics(client: Any, settings: Any, metric: str, *dimensions: tuple[str, 
 
 
 def test_a_window_arrives_as_statistics_of_table_and_operation(served: Any, settings: Any) -> None:
-    cloudwatch.send(window())
+    cloudwatch.Sender().send(window())
     where = (("Table", "table0"), ("Operation", "GetItem"))
     latency = statistics(served, settings, "Latency", *where)
     assert (latency["SampleCount"], latency["Sum"], latency["Average"]) == (10, 200, 20)
@@ -89,12 +91,36 @@ def test_more_than_one_request_holds_goes_in_several(served: Any, settings: Any)
     assert all(len(each) <= MAX_METRICS for each in sent)
     assert all(len(orjson.dumps(each)) <= MAX_BYTES for each in sent)
     assert [datum for each in sent for datum in each] == list(data_of(big))
-    cloudwatch.send(big)
+    cloudwatch.Sender().send(big)
     listed = served.get_paginator("list_metrics").paginate(
         Namespace=settings.DB_CLOUDWATCH_NAMESPACE, MetricName="Latency"
     )
     tables = {each["Dimensions"][0]["Value"] for page in listed for each in page["Metrics"]}
     assert tables == {f"table{at}" for at in range(450)}
+
+
+def test_what_cloudwatch_has_taken_of_a_window_is_not_sent_again(
+    served: Any, settings: Any
+) -> None:
+    big = window(450)
+    sender = cloudwatch.Sender()
+    with FaultProxy(settings.DB_CLOUDWATCH_ENDPOINT) as proxy:
+        settings.DB_CLOUDWATCH_ENDPOINT = proxy.endpoint
+        proxy.set_faults(InternalServerError(skip=1))  # the first request passes
+        with pytest.raises(ClientError):
+            sender.send(big)
+        proxy.set_faults()
+        sender.send(big)
+        sender.send(window(1, NOW + dt.timedelta(minutes=1)))
+    where = (("Table", "table0"), ("Operation", "GetItem"))
+    found = served.get_metric_statistics(
+        Namespace=settings.DB_CLOUDWATCH_NAMESPACE, MetricName="Latency",
+        Dimensions=[{"Name": name, "Value": value} for name, value in where],
+        StartTime=NOW, EndTime=NOW + dt.timedelta(minutes=5), Period=60, Statistics=["SampleCount"],
+    )["Datapoints"]  # fmt: skip
+    assert sorted(each["SampleCount"] for each in found) == [10, 10], "each window once"
+    last = (("Table", "table449"), ("Operation", "GetItem"))
+    assert statistics(served, settings, "Latency", *last)["SampleCount"] == 10
 
 
 @pytest.mark.django_db
@@ -140,7 +166,7 @@ def test_a_cloudwatch_that_never_answers_is_given_up_and_holds_up_no_query(
 
     def send() -> None:
         try:
-            cloudwatch.send(window())
+            cloudwatch.Sender().send(window())
         except BotoCoreError as error:
             given_up.append(error)
 

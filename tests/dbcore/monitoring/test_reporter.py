@@ -172,7 +172,7 @@ def test_an_outage_fills_no_memory(settings: Any) -> None:
 
 
 PROGRAM = """
-import os, sys, threading, time
+import datetime, os, sys, threading, time
 os.environ["DJANGO_SETTINGS_MODULE"] = "settings.development"
 import django; django.setup()
 from django.core.management import call_command
@@ -204,6 +204,19 @@ elif sys.argv[1] == "intervals":
     while metrics.current().look():  # until it has been reported
         time.sleep(0.05)
     list(Plan.objects.all())
+elif sys.argv[1] == "set back":
+    from django.utils import timezone
+    usual, ahead = timezone.now, [9000.0]
+    timezone.now = lambda: usual() + datetime.timedelta(seconds=ahead[0])
+    reported = reporter.Reporter.report
+    def report(self, now):
+        ahead[0] = 0.0
+        reported(self, now)
+    reporter.Reporter.report = report
+    for _ in range(2):  # before the clock is set back, and after
+        list(Plan.objects.all())
+        while metrics.current().look():
+            time.sleep(0.05)
 elif sys.argv[1] == "shutdown":
     from daylight.database import shutdown_database
     shutdown_database()
@@ -258,6 +271,10 @@ def test_a_process_that_ends_writes_its_last_window(program: Any) -> None:
 
 def test_a_process_that_runs_on_writes_one_window_after_the_other(program: Any) -> None:
     assert program("intervals", "0.4") == [1, 1]
+
+
+def test_a_clock_that_is_set_back_holds_up_no_window(program: Any) -> None:
+    assert sum(program("set back", "0.2")) == 3
 
 
 def test_a_forked_child_counts_its_own_and_both_report(program: Any) -> None:
