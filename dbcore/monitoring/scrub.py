@@ -52,12 +52,14 @@ WORK_IDS = frozenset({
 # How much each may look ahead is bounded: a text of a megabyte must not take a second.
 _SECRET_LOOKS = (
     (re.compile(r"(?<=://)[^\s/@]+@"), f"{MASK}@"),  # the account in a URL
+    # Its password may have a slash in it.
+    (re.compile(r"(?<=://)[^\s/@:]{0,64}:[^\s@?]{1,200}@"), f"{MASK}@"),
     (re.compile(r"(https?://hooks\.slack(?:-gov)?\.com)/\S*"), rf"\1/{MASK}"),
     (re.compile(r"\?[^\s?]*=\S*"), f"?{MASK}"),  # a query, with its tokens
     (re.compile(r"\b([Bb]earer|Basic)\s+[A-Za-z0-9+/._~=-]{6,}"), rf"\1 {MASK}"),
     (re.compile(r"(?i)\b(password|passwd|secret|token|signature|api[_-]?key)(\s*[=:]\s*)\S+"),
      rf"\1\2{MASK}"),
-    (re.compile(r"[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+"), f"{MASK}@{MASK}"),
+    (re.compile(r"[\w.+'-]{1,64}@(?:[\w-]+(?:\.[\w-]+)+|localhost\b)"), f"{MASK}@{MASK}"),
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b"), MASK),
 )  # fmt: skip
 _ID_LOOKS = (
@@ -73,6 +75,7 @@ _IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\d)")
 _IPV6 = re.compile(
     r"(?<![\w:.])(?=[0-9A-Fa-f.]{0,4}:[0-9A-Fa-f.]{0,4}:)[0-9A-Fa-f:.]{1,44}[0-9A-Fa-f](?![\w:])"
 )
+_PASSWORD = re.compile(r"://[^\s/@:]*:(\S+)@")  # of a URL in the settings
 _NO_NAME = re.compile(r"[^a-z0-9]")
 
 
@@ -188,6 +191,11 @@ def _secrets() -> Iterator[str]:
         return  # gunicorn's own process, which has none
     given = [getattr(settings, name, "") for name in SECRET_SETTINGS]
     given += [each.get("PASSWORD") for each in getattr(settings, "DATABASES", {}).values()]
+    for cache in getattr(settings, "CACHES", {}).values():
+        places = cache.get("LOCATION", "")
+        for place in [places] if isinstance(places, str) else places:
+            given += _PASSWORD.findall(str(place))
+        given.append((cache.get("OPTIONS") or {}).get("PASSWORD"))
     keys = getattr(settings, "ARCHIVE_ENCRYPTION_KEYS", {}).values()
     given += [base64.b64encode(key).decode() for key in keys]
     yield from (each for each in given if isinstance(each, str) and len(each) >= _MIN_SECRET)

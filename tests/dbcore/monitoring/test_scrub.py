@@ -33,6 +33,9 @@ def test_a_secret_is_known_by_its_look(secret: str, text: str) -> None:
         ("Failing row contains (u-1, Ana B., null).", "Failing row contains (***)."),
         ("Authorization: Bearer abc.def-ghi", "Authorization: Bearer ***"),
         ("postgres://daylight:word@db.internal/d", "postgres://***@db.internal/d"),
+        ("redis://:pw/with@host:6379/0 is away", "redis://***@host:6379/0 is away"),
+        ("mail of ana@localhost", "mail of ***@***"),
+        ("mail of o'neil@example.org", "mail of ***@***"),
         ("GET https://geo.example/code?key=abc&q=Lane", "GET https://geo.example/code?***"),
         ("password=hunter2, token: abc", "password=*** token: ***"),
         ("POST https://hooks.slack.com/services/T0/B0/xyz", "POST https://hooks.slack.com/***"),
@@ -62,6 +65,14 @@ def test_the_secrets_of_the_settings_are_known(settings: Any) -> None:
     settings.METRICS_TOKEN = "open sesame"
     settings.SECRET_KEY = "k!y"  # shorter than any secret: to mask it would mask half of any text
     assert scrub_text("the word is open sesame, k!y") == "the word is ***, k!y"
+
+
+def test_the_passwords_of_caches_are_known(settings: Any) -> None:
+    settings.CACHES = {
+        "default": {"BACKEND": "x", "LOCATION": ["redis://u:open-sesame@a/0", "redis://b/0"]},
+        "records": {"BACKEND": "x", "LOCATION": "records", "OPTIONS": {"PASSWORD": "alibaba"}},
+    }
+    assert scrub_text("AUTH open-sesame alibaba records") == "AUTH *** *** records"
 
 
 def test_fields_that_the_tables_declare_are_denied() -> None:
