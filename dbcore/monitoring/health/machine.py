@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import tempfile
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from botocore.exceptions import BotoCoreError
 from django.conf import settings
@@ -52,17 +54,26 @@ def _places() -> Iterator[tuple[str, Path]]:
     for alias, database in settings.DATABASES.items():
         name = str(database["NAME"])
         if database["ENGINE"].endswith("sqlite3") and "memory" not in name:
-            yield f"the database {alias}", Path(name).parent
+            yield f"the database {alias}", _file(name).parent
     archives = storages["archives"]
     if isinstance(archives, FileSystemStorage):
         yield "archives", Path(archives.location)
     yield "temporary files", Path(tempfile.gettempdir())
 
 
+def _file(name: str) -> Path:
+    """The file of a SQLite database, which may be named by a URI."""
+    return Path(unquote(urlsplit(name).path)) if name.startswith("file:") else Path(name)
+
+
 def _room(what: str, place: Path) -> Verdict:
     usage = shutil.disk_usage(place)
     free = usage.free / usage.total if usage.total else 0.0
     said = f"the disk of {what} ({place}) has {usage.free / _GIB:,.1f} GiB free, {free:.0%}"
+    files = os.statvfs(place)
+    if files.f_files and (left := files.f_favail / files.f_files) < free:  # 0: it has no limit
+        free = left
+        said = f"the disk of {what} ({place}) has room for {files.f_favail:,} files, {free:.0%}"
     host = platform.node()
     if free < settings.DB_HEALTH_DISK_CRITICAL:
         return critical(f"{said}: make room now, writes are about to fail", host)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from dbcore.local_engine import LocalEngine
 from dbcore.local_engine.probe import free_port
 from dbcore.monitoring.health import Status
+from dbcore.monitoring.health.machine import _places, _room
 from dbcore.wire import get_wire
 from tests.dbcore.monitoring.health.asked import (
     CRITICAL,
@@ -21,6 +24,7 @@ from tests.dbcore.monitoring.health.asked import (
     ill,
 )
 from tests.support.archives import use_storage
+from tests.support.databases import default_database
 from tests.support.proxy import ClockSkew, FaultProxy
 
 
@@ -88,3 +92,21 @@ def test_a_folder_that_is_not_there_yet_is_on_the_disk_of_the_one_above(
     )  # fmt: skip
     assert f"archives ({tmp_path})" in ask("disk").sentence
     assert not (tmp_path / "not").exists()
+
+
+def test_a_sqlite_file_that_is_named_by_a_uri_is_on_the_disk_of_its_folder(
+    transactional_db: None, tmp_path: Path
+) -> None:
+    name = f"file:{tmp_path}/a%20folder/d.sqlite3?mode=ro"
+    with default_database({"ENGINE": "django.db.backends.sqlite3", "NAME": name}):
+        assert ("the database default", tmp_path / "a folder") in list(_places())
+
+
+def test_a_disk_that_has_no_room_for_more_files_is_full(tmp_path: Path, settings: Any) -> None:
+    settings.DB_HEALTH_DISK_WARNING, settings.DB_HEALTH_DISK_CRITICAL = 0.5, 0.3
+    files = os.statvfs(tmp_path)
+    if not files.f_files:
+        pytest.skip("this disk counts no files")
+    bytes_free = shutil.disk_usage(tmp_path).free / shutil.disk_usage(tmp_path).total
+    said = _room("the test", tmp_path).sentence
+    assert ("files" in said) is (files.f_favail / files.f_files < bytes_free)
