@@ -9,7 +9,7 @@ import pytest
 
 from daylight.services import twins
 from dbcore.local_engine import LocalEngine
-from dbcore.monitoring import reporter
+from dbcore.monitoring import deadlines, reporter
 from dbcore.wire import HOOKS, close_wires
 from tests.support.tables import drop_tables
 
@@ -22,12 +22,13 @@ pytest_plugins = [
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_reported() -> Iterator[None]:
-    """A test that has this process report what it measures has not the next test's reported."""
+def monitoring_ends() -> Iterator[None]:
+    """What monitoring does in this process for one test is over before the next."""
     yield
     reporter._wanted = False
     if reporter._reporter is not None:
         reporter.stop()
+    deadlines._left_behind.clear()
 
 
 @pytest.fixture
