@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sys
 import time
 from argparse import ArgumentParser
@@ -76,10 +77,16 @@ class Command(ToolCommand):
                 f"there is no check {', '.join(unknown)}; there are: {', '.join(CHECKS)}"
             )
         look = functools.partial(_look, given["check"], with_metrics=given["metrics"])
-        if given["format"] == "json":
-            results = self._repeat(look, self._print_json, given["watch"])
-        else:
-            results = self._as_tables(look, given["watch"])
+        try:
+            if given["format"] == "json":
+                results = self._repeat(look, self._print_json, given["watch"])
+            else:
+                results = self._as_tables(look, given["watch"])
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever read has seen enough
+            # Nor may Python's own last flush of it fail.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)  # as rich does with its tables: not healthy, for nobody was told so
         if status := worst(each.status for each in results).rank:
             sys.exit(status)
 

@@ -124,6 +124,25 @@ def test_it_watches_until_a_signal_and_ends_with_the_last_status(
     assert len({each["at"] for each in looks}) == 3
 
 
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_reader_that_has_seen_enough_ends_it_quietly(
+    environment: dict[str, str], form: str
+) -> None:
+    command = [sys.executable, "manage.py", "db_health", "--watch", "0.1", "--format", form,
+               "--check", "disk"]  # fmt: skip
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None and process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr is not None and process.stderr.read() == b""
+        assert process.wait(60) == 1
+    finally:
+        process.kill()
+        process.communicate()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [(["--check", "nope"], "no check nope"), (["--watch", "soon"], "not a number of seconds")],
