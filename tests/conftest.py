@@ -45,9 +45,3 @@ def dynamodb(
     close_wires()
     HOOKS.clear()
     drop_tables(dynamodb_engine, prefix)
-
-
-@pytest.fixture(autouse=True)
-def nothing_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What another test's faults left hanging is not held against this one."""
-    monkeypatch.setattr("dbcore.monitoring.deadlines._left_behind", {})
