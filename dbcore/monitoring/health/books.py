@@ -6,11 +6,15 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+from typing import cast
 
 from django.conf import settings
 from django.db import Error
 
+from dbcore.leases import LEASE_SECONDS, Lease
+from dbcore.migration.run import LEASE_NAME
 from dbcore.models import DeadLetter, MigrationRun, Sweep
+from dbcore.monitoring.health.dynamodb import FAILURES, Within, is_used
 from dbcore.monitoring.health.verdicts import (
     Check,
     Context,
@@ -20,6 +24,7 @@ from dbcore.monitoring.health.verdicts import (
     in_words,
     warning,
 )
+from dbcore.wire import Wire, get_wire
 
 OVERDUE = dt.timedelta(hours=36)  # a day, and half of one for a night that went wrong
 
@@ -68,6 +73,11 @@ def last_sweep(context: Context) -> Verdict:
 @about_books
 def last_migration(context: Context) -> Verdict:
     """How the last migration that ended did, and what it left to be mended."""
+    if (killed := _killed_migration(context)) is not None:
+        return warning(
+            f"the migration {killed.id} was interrupted: nobody is at work on it, and it has not "
+            "ended; run the same `manage.py migrate_to_dynamo` again"
+        )
     run = MigrationRun.objects.filter(finished_at__isnull=False).order_by("-finished_at").first()
     letters = DeadLetter.objects.filter(resolved_at__isnull=True).count()
     if run is not None and run.status in (
@@ -86,6 +96,23 @@ def last_migration(context: Context) -> Verdict:
     if run is None:
         return healthy("there was no migration")
     return healthy(f"the last migration completed on {_end(run):%Y-%m-%d %H:%M} UTC")
+
+
+def _killed_migration(context: Context) -> MigrationRun | None:
+    """The last run that counts as running, and does not hold the lease under which it works. None
+    where DynamoDB cannot be asked who does: that is no news of the migration."""
+    run = MigrationRun.objects.filter(finished_at__isnull=True).order_by("-started_at").first()
+    if run is None or not is_used():
+        return None
+    try:
+        holder = Lease(cast("Wire", Within(get_wire(), context)), LEASE_NAME, "").holder()
+    except FAILURES:
+        return None
+    if holder is None or holder.owner != run.id or holder.is_dead:
+        return run
+    # Twice as long: another machine's clock may be a little off.
+    is_over = holder.expires + LEASE_SECONDS < context.now.timestamp()
+    return run if is_over else None
 
 
 def _end(run: Sweep | MigrationRun) -> dt.datetime:

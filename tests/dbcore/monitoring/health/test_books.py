@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from dbcore.leases import Lease
 from dbcore.local_engine import LocalEngine
+from dbcore.migration.run import LEASE_NAME
 from dbcore.models import DeadLetter, MigrationRun, Sweep
-from dbcore.monitoring.health import Status
+from dbcore.monitoring.health import Status, run_checks
 from dbcore.monitoring.records import PoolPeak, RecordWriter, Window
 from dbcore.monitoring.totals import Totals
 from dbcore.wire import get_wire
@@ -73,6 +75,19 @@ def test_the_last_migration(status: str, said: Status) -> None:
     )  # fmt: skip
     found = ask("last_migration")
     assert found.status is said and "user-4711" not in found.sentence
+
+
+def test_a_migration_that_was_killed_is_seen_and_one_that_works_is_not(site: LocalEngine) -> None:
+    run = MigrationRun.objects.create(source="a", target="b", host="h", pid=1)
+    with Lease(get_wire(), LEASE_NAME, run.id):
+        assert ask("last_migration").status is HEALTHY
+        late = timezone.now() + dt.timedelta(minutes=5)
+        (found,) = run_checks(["last_migration"], now=late)
+        assert found.status is WARNING, "its lease has run out"
+    found = ask("last_migration")
+    assert found.status is WARNING and f"{run.id} was interrupted" in found.sentence
+    with Lease(get_wire(), LEASE_NAME, "another"):
+        assert ask("last_migration").status is WARNING
 
 
 def test_dead_letters_are_a_warning_until_they_are_resolved() -> None:
