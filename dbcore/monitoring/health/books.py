@@ -12,7 +12,6 @@ from django.conf import settings
 from django.db import Error
 
 from dbcore.leases import LEASE_SECONDS, Lease
-from dbcore.migration.run import LEASE_NAME
 from dbcore.models import DeadLetter, MigrationRun, Sweep
 from dbcore.monitoring.health.dynamodb import FAILURES, Within, is_used
 from dbcore.monitoring.health.verdicts import (
@@ -101,6 +100,9 @@ def last_migration(context: Context) -> Verdict:
 def _killed_migration(context: Context) -> MigrationRun | None:
     """The last run that counts as running, and does not hold the lease under which it works. None
     where DynamoDB cannot be asked who does: that is no news of the migration."""
+    # Not at the top: a process that serves does not need the migration.
+    from dbcore.migration.run import LEASE_NAME
+
     run = MigrationRun.objects.filter(finished_at__isnull=True).order_by("-started_at").first()
     if run is None or not is_used():
         return None
