@@ -153,6 +153,7 @@ def test_a_pool_is_not_said_to_be_well_where_reports_cannot_be_read(
     site: LocalEngine, settings: Any
 ) -> None:
     settings.DB_HEALTH_DEADLINE, settings.DYNAMODB_POOL_SIZE = 1.0, 2
+    settings.DYNAMODB_DEADLINE = 1.5  # for so long a reading hangs
     release = threading.Event()
     with FaultProxy(settings.DYNAMODB_ENDPOINT, [silent_until(release)]) as proxy:
         settings.DYNAMODB_ENDPOINT = proxy.endpoint
