@@ -72,7 +72,7 @@ SAID = (
 def test_what_any_library_says_is_scrubbed_in_its_text_and_parameters(
     kept: Kept, said: str, written: str
 ) -> None:
-    library = logging.getLogger("some.library")
+    library = logging.getLogger("some.package")
     library.warning(said)
     library.warning("%s", said)
     library.warning("constant", extra={"email": said, "anything": said})
@@ -99,7 +99,7 @@ def test_an_error_is_told_by_its_class_and_place_and_so_are_those_behind_it(kept
         except KeyError as error:
             raise ValueError("the value s3cr3t of users/u-1") from error
     except ValueError:
-        logging.getLogger("some.library").exception("it failed")
+        logging.getLogger("some.package").exception("it failed")
     (line,) = kept.lines
     trace = line["exception.stacktrace"]
     assert line["exception.type"] == "ValueError" and "exception.message" not in line
@@ -113,10 +113,10 @@ def test_what_cannot_be_formatted_is_told_by_its_logger_alone() -> None:
         logging.makeLogRecord({"name": "x", "msg": "a \ud83d surrogate"})
     )
     assert json.loads(odd)["message"] == "a   surrogate"
-    wrong = {"name": "some.library", "msg": "of %d", "args": ("ana@example.org",)}
+    wrong = {"name": "some.package", "msg": "of %d", "args": ("ana@example.org",)}
     written = LineFormatter("json").format(logging.makeLogRecord(wrong))
     line = json.loads(written)
-    assert (line["logger"], line["message"]) == ("some.library", "a line could not be written")
+    assert (line["logger"], line["message"]) == ("some.package", "a line could not be written")
     assert line["error.type"] == "TypeError" and "example" not in written
 
 
@@ -137,7 +137,7 @@ def test_a_sql_statement_that_django_notes_has_no_parameters(kept: Kept, setting
 
 
 def test_threads_that_are_asked_in_time_log_with_the_ids_of_who_asks(kept: Kept) -> None:
-    tell = logging.getLogger("some.library").warning
+    tell = logging.getLogger("some.package").warning
     with logs.run("a_run", "its-id"):
         in_time({"first": lambda: tell("inside")}, 5)
     logs.begin_request("a-request")
@@ -174,10 +174,10 @@ def test_people_read_a_line_with_the_error_below_it() -> None:
         raise ConnectionRefusedError(111, f"refused by {address}")
     except ConnectionRefusedError as error:
         record = logging.LogRecord(
-            "some.library", logging.ERROR, __file__, 1, "it is away", (), (type(error), error, None)
+            "some.package", logging.ERROR, __file__, 1, "it is away", (), (type(error), error, None)
         )
     first, *rest = formatter.format(record).splitlines()
-    assert "[error    ] it is away" in first and "[some.library]" in first
+    assert "[error    ] it is away" in first and "[some.package]" in first
     assert "{" not in first and rest[-1].startswith("ConnectionRefusedError: ")
     assert address not in "".join(rest)
 
