@@ -17,7 +17,7 @@ from dbcore.retention.keepers.interface import Keeper, Return
 
 NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
-_numbers = itertools.count(1)
+_numbers = itertools.count(10_001)  # of one width: texts are in the order of numbers
 
 
 def values_of_age(model: type[models.Model], at: dt.datetime, **given: Any) -> dict[str, Any]:
