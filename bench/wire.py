@@ -19,9 +19,9 @@ import orjson
 import urllib3
 
 from bench.report import Line
+from dbcore.addresses import parse_endpoint
 from dbcore.local_engine import LocalEngine
 from dbcore.wire.client import Wire
-from dbcore.wire.endpoint import parse_endpoint
 
 CALLS = 1000
 TABLE = "bench"

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.db import models
 
+from dbcore.addresses import parse_endpoint
 from dbcore.append_only import AppendOnly, AppendOnlyQuerySet
 from dbcore.attributes import Codec, TextCodec, attribute_name, codec_for
 from dbcore.errors import ConfigurationError
@@ -23,7 +24,6 @@ from dbcore.fields import RecordKeyField
 from dbcore.items import DERIVED, DUE_DAY_INDEX, lowered_field
 from dbcore.schema import has_storage, own_tables
 from dbcore.tables import DayIndex, GlobalIndex, LocalIndex, Retention, Table
-from dbcore.wire.endpoint import parse_endpoint
 
 Finding = tuple[str, str]  # number, message
 Rule = Callable[["Subject"], Iterator[Finding]]

@@ -254,11 +254,11 @@ DB_ALERT_RULES = env.str("DB_ALERT_RULES", default="")
 DB_ALERTS_SOURCE = env.str("DB_ALERTS_SOURCE", default="")
 # Where docs/runbooks is served: the page's name follows it, or stands for {name} in it.
 DB_RUNBOOK_URL = env.str("DB_RUNBOOK_URL", default="")
-ALERT_EMAIL_TO = env.list("ALERT_EMAIL_TO", default=[])
-ALERT_SLACK_WEBHOOK_URL = env.str("ALERT_SLACK_WEBHOOK_URL", default="")
-ALERT_SNS_TOPIC_ARN = env.str("ALERT_SNS_TOPIC_ARN", default="")
+ALERT_EMAIL = env.list("ALERT_EMAIL", default=[])
+ALERT_SLACK_WEBHOOK = env.str("ALERT_SLACK_WEBHOOK", default="")
+ALERT_SNS_TOPIC = env.str("ALERT_SNS_TOPIC", default="")
 ALERT_SNS_ENDPOINT = env.str("ALERT_SNS_ENDPOINT", default="")  # "": AWS
-ALERT_PAGERDUTY_ROUTING_KEY = env.str("ALERT_PAGERDUTY_ROUTING_KEY", default="")
+ALERT_PAGERDUTY_KEY = env.str("ALERT_PAGERDUTY_KEY", default="")
 ALERT_PAGERDUTY_URL = env.str(
     "ALERT_PAGERDUTY_URL", default="https://events.pagerduty.com/v2/enqueue"
 )

@@ -4,7 +4,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from settings.base import *  # noqa: F403
 from settings.base import (
-    ALERT_EMAIL_TO,
+    ALERT_EMAIL,
     ALLOWED_HOSTS,
     ARCHIVE_ENCRYPTION_KEYS,
     DYNAMODB_ENDPOINT,
@@ -24,8 +24,8 @@ if DYNAMODB_ENDPOINT == "local":
     raise ImproperlyConfigured("DYNAMODB_ENDPOINT=local is the development engine; leave it empty.")
 if any(secret.startswith(b"development only") for secret in ARCHIVE_ENCRYPTION_KEYS.values()):
     raise ImproperlyConfigured("ARCHIVE_ENCRYPTION_KEYS has the development key: it is published.")
-if ALERT_EMAIL_TO and EMAIL_BACKEND == "django.core.mail.backends.console.EmailBackend":
-    raise ImproperlyConfigured("ALERT_EMAIL_TO is set, and EMAIL_URL must name the mail server.")
+if ALERT_EMAIL and EMAIL_BACKEND == "django.core.mail.backends.console.EmailBackend":
+    raise ImproperlyConfigured("ALERT_EMAIL is set, and EMAIL_URL must name the mail server.")
 
 DYNAMODB_DELETION_PROTECTION = env.bool("DYNAMODB_DELETION_PROTECTION", default=True)
 

@@ -23,8 +23,8 @@ _MIN_SECRET = 4  # characters: to mask a shorter one would mask half of any text
 # Settings whose values must never be seen in a text, whatever error quotes them.
 SECRET_SETTINGS = (
     "SECRET_KEY",
-    "ALERT_SLACK_WEBHOOK_URL",
-    "ALERT_PAGERDUTY_ROUTING_KEY",
+    "ALERT_SLACK_WEBHOOK",
+    "ALERT_PAGERDUTY_KEY",
     "EMAIL_HOST_PASSWORD",
     "METRICS_TOKEN",
     "SENTRY_DSN",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -11,6 +9,7 @@ from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from dbcore.addresses import is_loopback
 from dbcore.monitoring.export import exposition
 
 # What proxies say of the client behind them: then an address of this machine is the proxy's.
@@ -45,10 +44,7 @@ def _is_here(request: HttpRequest) -> bool:
     """Whether the request comes from this machine, and from no proxy on it."""
     if any(header in request.META for header in _FORWARDED):
         return False
-    try:
-        return ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")).is_loopback
-    except ValueError:  # a Unix socket has no address
-        return False
+    return is_loopback(request.META.get("REMOTE_ADDR", ""))  # a Unix socket has no address
 
 
 def _is_staff(request: HttpRequest) -> bool:

@@ -4,9 +4,10 @@ Nothing here knows a table. A call either returns what DynamoDB answered, checke
 checksum, or raises the botocore exception that boto3 would have raised.
 """
 
+from dbcore.addresses import Endpoint
 from dbcore.wire.calls import Call, Hook
 from dbcore.wire.client import HOOKS, Wire, close_wires, get_wire, open_connections
-from dbcore.wire.endpoint import Endpoint, resolve_endpoint
+from dbcore.wire.endpoint import resolve_endpoint
 from dbcore.wire.pipeline import Completion, Pipeline
 
 __all__ = [

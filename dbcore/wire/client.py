@@ -20,6 +20,7 @@ import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
+from dbcore.addresses import Endpoint
 from dbcore.wire.answers import (
     CLOCK,
     EXPIRED,
@@ -34,7 +35,7 @@ from dbcore.wire.answers import (
 )
 from dbcore.wire.calls import RETRIED, Call, Hook, rows_of, tables_of
 from dbcore.wire.connection import CLOSED, Answer, Connection
-from dbcore.wire.endpoint import Endpoint, resolve_endpoint
+from dbcore.wire.endpoint import resolve_endpoint
 from dbcore.wire.signing import Signer
 
 BASE_DELAY = 0.05  # seconds; the n-th retry waits a random part of BASE_DELAY * 2**n

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from botocore.exceptions import ConnectTimeoutError
 
-from dbcore.wire.endpoint import Endpoint
+from dbcore.addresses import Endpoint
 
 _CHUNK = 65536
 _MAX_HEAD = 65536

@@ -17,6 +17,7 @@ import pytest
 from django.conf import settings as django_settings
 
 import dbcore.leases
+from dbcore.addresses import parse_endpoint
 from dbcore.leases import (
     LEASE_SECONDS,
     Lease,
@@ -29,7 +30,6 @@ from dbcore.leases import (
 from dbcore.local_engine import LocalEngine
 from dbcore.table_sync import sync_tables
 from dbcore.wire import HOOKS, Call, Wire, get_wire
-from dbcore.wire.endpoint import parse_endpoint
 from tests.dbcore.wire.server import PATIENCE, wait_until
 from tests.support.proxy import DropAfter, FaultProxy
 
@@ -175,7 +175,7 @@ from django.conf import settings
 settings.configure(DYNAMODB_TABLE_PREFIX=sys.argv[2])
 from dbcore.leases import Lease
 from dbcore.wire import Wire
-from dbcore.wire.endpoint import parse_endpoint
+from dbcore.addresses import parse_endpoint
 wire = Wire(parse_endpoint(sys.argv[1]), "eu-central-1")
 with Lease(wire, sys.argv[3], "the other process"):
     print("it is mine", flush=True)

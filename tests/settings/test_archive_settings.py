@@ -95,4 +95,4 @@ def test_plain_http_to_another_machine_is_refused_by_the_shelf() -> None:
         LOAD + "from dbcore.retention.archives import get_shelf; get_shelf()",
         **GOOD, ARCHIVE_S3_BUCKET="kept", ARCHIVE_S3_ENDPOINT="http://s3.example",
     )  # fmt: skip
-    assert "ConfigurationError: S3 endpoint 'http://s3.example': plain HTTP" in found.stderr
+    assert "ConfigurationError: S3 endpoint for 's3.example': plain HTTP" in found.stderr

@@ -91,7 +91,7 @@ def test_production_starts_with_what_it_needs_and_protects_its_tables() -> None:
         ({"DJANGO_SECRET_KEY": "short"}, "DJANGO_SECRET_KEY"),
         ({"DJANGO_ALLOWED_HOSTS": ""}, "DJANGO_ALLOWED_HOSTS"),
         ({"DYNAMODB_ENDPOINT": "local"}, "DYNAMODB_ENDPOINT"),
-        ({"ALERT_EMAIL_TO": "oncall@daylight.example"}, "EMAIL_URL"),
+        ({"ALERT_EMAIL": "oncall@daylight.example"}, "EMAIL_URL"),
     ],
 )
 def test_production_refuses_to_start_unsafe(change: dict[str, str], named: str) -> None:

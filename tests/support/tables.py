@@ -13,12 +13,12 @@ import pytest
 from botocore.exceptions import ClientError
 from pytest_django import Settings
 
+from dbcore.addresses import parse_endpoint
 from dbcore.items import layout_of
 from dbcore.local_engine import LocalEngine
 from dbcore.schema import create_table_request, wanted_tables
 from dbcore.table_sync import SyncReport, TableReport
 from dbcore.wire import Wire, close_wires, get_wire
-from dbcore.wire.endpoint import parse_endpoint
 
 Request = dict[str, Any]
 READING = ("Describe", "List")

@@ -20,7 +20,7 @@ def alert_channels(context: Context) -> Verdict:
         return warning(f"a channel is not configured rightly: {said}")
     if not channels:
         return warning(
-            "no channel is configured, and alerts reach nobody: set ALERT_EMAIL_TO, or another of "
+            "no channel is configured, and alerts reach nobody: set ALERT_EMAIL, or another of "
             "docs/alerts.md"
         )
     return healthy(f"configured: {', '.join(channels)}; `manage.py send_test_alert` tries them")

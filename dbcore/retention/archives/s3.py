@@ -16,9 +16,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from storages.backends.s3 import S3Storage
 from storages.utils import clean_name
 
+from dbcore.addresses import parse_endpoint
 from dbcore.errors import ConfigurationError
 from dbcore.retention.archives.storage import Facts, Frozen
-from dbcore.wire.endpoint import parse_endpoint
 
 STANDARD = "STANDARD"
 THAW_DAYS = 7

@@ -14,10 +14,10 @@ from typing import TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
+from dbcore.addresses import is_loopback, parse_endpoint
 from dbcore.errors import ConfigurationError
 from dbcore.stores.health import REPLICA_BACK, REPLICA_LEFT, Health
 from dbcore.wire import Wire, get_wire, resolve_endpoint
-from dbcore.wire.endpoint import is_loopback, parse_endpoint
 
 DEADLINE = 1.5  # seconds, retries included, before another region is asked
 REST = 10.0  # seconds that a replica is left alone after a failure

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dbcore.addresses import parse_endpoint
 from dbcore.migration.errors import MigrationError
 from dbcore.migration.flow import MAX_ATTEMPTS, MAX_BYTES, Flow
 from dbcore.migration.rate import CUT, CUT_PAUSE, FLOOR, Rate, UnitModel, units_of
 from dbcore.wire import Completion, Wire
-from dbcore.wire.endpoint import parse_endpoint
 from tests.dbcore.wire.server import Server, dynamodb, in_turn
 
 START = 1000.0  # monotonic seconds

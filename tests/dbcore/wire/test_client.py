@@ -36,9 +36,9 @@ from botocore.exceptions import (
 )
 
 import dbcore.wire.client
+from dbcore.addresses import parse_endpoint
 from dbcore.local_engine import LocalEngine
 from dbcore.wire import HOOKS, Call, Wire
-from dbcore.wire.endpoint import parse_endpoint
 from tests.dbcore.wire.server import (
     Server,
     dynamodb,

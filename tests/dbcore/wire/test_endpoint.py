@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
+from dbcore.addresses import parse_endpoint
 from dbcore.errors import ConfigurationError
 from dbcore.local_engine import find_engine, release
 from dbcore.local_engine.errors import EngineError
 from dbcore.wire import Wire, close_wires, get_wire, resolve_endpoint
-from dbcore.wire.endpoint import parse_endpoint
 from tests.dbcore.wire.server import Server, http
 
 REGION = "eu-central-1"
@@ -135,10 +135,10 @@ def test_https_is_allowed_everywhere(url: str, header: str, loopback: bool) -> N
         ("http://:8000", "is not a URL"),
         ("locall", "is not a URL"),
         (" ", "is not a URL"),
-        ("http://localhost:eight", "Port could not be cast"),
-        ("http://localhost:70000", "Port out of range"),
-        ("http://localhost:0", "port 0"),
-        ("http://[::1", "Invalid IPv6 URL"),
+        ("http://localhost:eight", "its port must be"),
+        ("http://localhost:70000", "its port must be"),
+        ("http://localhost:0", "its port must be"),
+        ("http://[::1", "is not a URL"),
         ("http://localhost:8000/shell", "may not have a path"),
         ("http://localhost:8000/?x=1", "may not have a path"),
         ("http://localhost:8000/#x", "may not have a path"),

@@ -26,10 +26,10 @@ from botocore.exceptions import (
     SSLError,
 )
 
+from dbcore.addresses import parse_endpoint
 from dbcore.local_engine import LocalEngine
 from dbcore.wire import HOOKS, Call, Completion, Pipeline, Wire
 from dbcore.wire.client import encode_payload
-from dbcore.wire.endpoint import parse_endpoint
 from dbcore.wire.pipeline import is_refusal
 from tests.dbcore.wire.server import (
     Server,

@@ -24,7 +24,7 @@ from botocore.exceptions import NoCredentialsError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbcore.wire.endpoint import Endpoint, parse_endpoint
+from dbcore.addresses import Endpoint, parse_endpoint
 from dbcore.wire.signing import CONTENT_TYPE, Signer
 from tests.dbcore.wire.server import Server, http
 

@@ -17,25 +17,25 @@ __all__ = ["CHANNELS", "Channel", "SendFailed", "configured_channels", "read_cha
 
 
 def _email() -> Channel | None:
-    return Email(tuple(settings.ALERT_EMAIL_TO)) if settings.ALERT_EMAIL_TO else None
+    return Email(tuple(settings.ALERT_EMAIL)) if settings.ALERT_EMAIL else None
 
 
 def _slack() -> Channel | None:
-    url = settings.ALERT_SLACK_WEBHOOK_URL
-    return Slack(hook_at(url, "ALERT_SLACK_WEBHOOK_URL")) if url else None
+    url = settings.ALERT_SLACK_WEBHOOK
+    return Slack(hook_at(url, "ALERT_SLACK_WEBHOOK")) if url else None
 
 
 def _sns() -> Channel | None:
-    if not settings.ALERT_SNS_TOPIC_ARN:
+    if not settings.ALERT_SNS_TOPIC:
         return None
     # boto3 takes a second to import: only where it is needed.
     from dbcore.monitoring.alerts.channels.sns import topic_at
 
-    return topic_at(settings.ALERT_SNS_TOPIC_ARN, settings.ALERT_SNS_ENDPOINT)
+    return topic_at(settings.ALERT_SNS_TOPIC, settings.ALERT_SNS_ENDPOINT)
 
 
 def _pagerduty() -> Channel | None:
-    key = settings.ALERT_PAGERDUTY_ROUTING_KEY
+    key = settings.ALERT_PAGERDUTY_KEY
     if not key:
         return None
     return PagerDuty(hook_at(settings.ALERT_PAGERDUTY_URL, "ALERT_PAGERDUTY_URL"), key)

@@ -5,15 +5,13 @@ library's client.)"""
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import ssl
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 import orjson
 import sentry_sdk
 
-from dbcore.errors import ConfigurationError
+from dbcore.addresses import parse_hook
 from dbcore.monitoring.alerts.channels.interface import SEND_TIMEOUT, SendFailed
 from dbcore.monitoring.alerts.plain import presentable
 
@@ -25,7 +23,7 @@ class Hook:
     """A URL to post to: https, or plain http on this machine."""
 
     host: str
-    port: int | None
+    port: int
     secure: bool
     path: str = field(repr=False)
 
@@ -69,29 +67,8 @@ class Hook:
 
 def hook_at(url: str, setting: str) -> Hook:
     """The hook at a URL. Raises ConfigurationError, which names the setting and not the URL."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ConfigurationError(f"{setting} is not a URL") from None
-    host = parts.hostname or ""
-    if parts.scheme not in ("http", "https") or not host or parts.username:
-        raise ConfigurationError(f"{setting} must be an https URL, without an account in it")
-    if parts.scheme == "http" and not _is_loopback(host):
-        raise ConfigurationError(f"{setting} must be an https URL: http is for this machine only")
-    path = parts.path or "/"
-    return Hook(
-        host, port, parts.scheme == "https", f"{path}?{parts.query}" if parts.query else path
-    )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    found = parse_hook(url, setting)
+    return Hook(found.host, found.port, found.secure, found.path or "/")
 
 
 def _why(error: Exception) -> str:

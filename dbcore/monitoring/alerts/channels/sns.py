@@ -74,7 +74,7 @@ def _region(topic: str) -> str:
     parts = topic.split(":")
     if len(parts) != 6 or parts[2] != "sns" or not parts[3]:
         raise ConfigurationError(
-            "ALERT_SNS_TOPIC_ARN must be a topic's: arn:aws:sns:REGION:ACCOUNT:NAME"
+            "ALERT_SNS_TOPIC must be a topic's: arn:aws:sns:REGION:ACCOUNT:NAME"
         )
     return parts[3]
 

@@ -42,10 +42,10 @@ def receivers(mail_server: MailServer, hooks: Hooks, topic: Topic) -> Receivers:
 @pytest.fixture
 def no_channels(settings: Any) -> None:
     """No channel is configured, whatever a developer's .env says."""
-    settings.ALERT_EMAIL_TO = []
-    settings.ALERT_SLACK_WEBHOOK_URL = ""
-    settings.ALERT_PAGERDUTY_ROUTING_KEY = ""
-    settings.ALERT_SNS_TOPIC_ARN = ""
+    settings.ALERT_EMAIL = []
+    settings.ALERT_SLACK_WEBHOOK = ""
+    settings.ALERT_PAGERDUTY_KEY = ""
+    settings.ALERT_SNS_TOPIC = ""
     settings.DB_ALERT_RULES = ""
     settings.DB_ALERTS_SOURCE = "daylight-test"
     settings.DB_RUNBOOK_URL = "https://runbooks.daylight.example/"
@@ -61,11 +61,11 @@ def all_channels(
     settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
     settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
     settings.DEFAULT_FROM_EMAIL = "alerts@daylight.example"
-    settings.ALERT_EMAIL_TO = ["oncall@daylight.example"]
-    settings.ALERT_SLACK_WEBHOOK_URL = receivers.hooks.slack_url
-    settings.ALERT_PAGERDUTY_ROUTING_KEY = ROUTING_KEY
+    settings.ALERT_EMAIL = ["oncall@daylight.example"]
+    settings.ALERT_SLACK_WEBHOOK = receivers.hooks.slack_url
+    settings.ALERT_PAGERDUTY_KEY = ROUTING_KEY
     settings.ALERT_PAGERDUTY_URL = receivers.hooks.pagerduty_url
-    settings.ALERT_SNS_TOPIC_ARN = receivers.topic.arn
+    settings.ALERT_SNS_TOPIC = receivers.topic.arn
     settings.ALERT_SNS_ENDPOINT = receivers.topic.endpoint
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")

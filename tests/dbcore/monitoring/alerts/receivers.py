@@ -238,12 +238,12 @@ class Receivers:
         """The variables by which a process finds all of them."""
         return {
             "EMAIL_URL": f"smtp://127.0.0.1:{self.mail.port}",
-            "ALERT_EMAIL_TO": "oncall@daylight.example",
+            "ALERT_EMAIL": "oncall@daylight.example",
             "ALERT_EMAIL_FROM": "alerts@daylight.example",
-            "ALERT_SLACK_WEBHOOK_URL": self.hooks.slack_url,
-            "ALERT_PAGERDUTY_ROUTING_KEY": ROUTING_KEY,
+            "ALERT_SLACK_WEBHOOK": self.hooks.slack_url,
+            "ALERT_PAGERDUTY_KEY": ROUTING_KEY,
             "ALERT_PAGERDUTY_URL": self.hooks.pagerduty_url,
-            "ALERT_SNS_TOPIC_ARN": self.topic.arn,
+            "ALERT_SNS_TOPIC": self.topic.arn,
             "ALERT_SNS_ENDPOINT": self.topic.endpoint,
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_SECRET_ACCESS_KEY": "local",

@@ -79,7 +79,7 @@ def test_a_mail_server_that_refuses_is_a_failure_without_addresses(
 def test_recipients_that_a_server_refuses_are_counted_and_not_named(
     all_channels: Receivers, mail_server: MailServer, settings: Any
 ) -> None:
-    settings.ALERT_EMAIL_TO = ["oncall@daylight.example", "gone@daylight.example"]
+    settings.ALERT_EMAIL = ["oncall@daylight.example", "gone@daylight.example"]
     mail_server.unknown.add("gone@daylight.example")
     answer = configured_channels()["email"].send(message())
     assert answer.endswith("took it for 1 of 2 recipients and refused 1 (550)")
@@ -165,7 +165,7 @@ def test_a_hook_that_is_out_of_reach_shows_no_secret_either(
     no_channels: None, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    settings.ALERT_SLACK_WEBHOOK_URL = f"http://127.0.0.1:9/services/{SLACK_SECRET}"
+    settings.ALERT_SLACK_WEBHOOK = f"http://127.0.0.1:9/services/{SLACK_SECRET}"
     channel = configured_channels()["slack"]
     with pytest.raises(SendFailed, match=r"127.0.0.1: Connection refused") as failed:
         channel.send(message())
@@ -242,15 +242,15 @@ def test_a_redirect_is_not_followed(all_channels: Receivers, hooks: Hooks) -> No
 def test_a_hook_must_be_https_and_the_refusal_names_the_setting_alone(
     no_channels: None, settings: Any, url: str
 ) -> None:
-    settings.ALERT_SLACK_WEBHOOK_URL = url
-    with pytest.raises(ConfigurationError, match="ALERT_SLACK_WEBHOOK_URL") as refused:
+    settings.ALERT_SLACK_WEBHOOK = url
+    with pytest.raises(ConfigurationError, match="ALERT_SLACK_WEBHOOK") as refused:
         configured_channels()
     assert SLACK_SECRET not in "".join(traceback.format_exception(refused.value))
 
 
 def test_what_is_no_topic_is_refused(no_channels: None, settings: Any) -> None:
-    settings.ALERT_SNS_TOPIC_ARN = "arn:aws:sqs:eu-central-1:1234:queue"
-    with pytest.raises(ConfigurationError, match="ALERT_SNS_TOPIC_ARN"):
+    settings.ALERT_SNS_TOPIC = "arn:aws:sqs:eu-central-1:1234:queue"
+    with pytest.raises(ConfigurationError, match="ALERT_SNS_TOPIC"):
         configured_channels()
 
 

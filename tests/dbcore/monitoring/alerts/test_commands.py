@@ -140,19 +140,19 @@ def test_a_channel_that_is_wrongly_configured_is_told_of_through_the_others(
 ) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", mail_server.port
-    settings.ALERT_EMAIL_TO = ["oncall@daylight.example"]
-    settings.ALERT_SLACK_WEBHOOK_URL = f"http://hooks.slack.com/services/{SLACK_SECRET}"
+    settings.ALERT_EMAIL = ["oncall@daylight.example"]
+    settings.ALERT_SLACK_WEBHOOK = f"http://hooks.slack.com/services/{SLACK_SECRET}"
     settings.DB_ALERT_RULES = '{"unhealthy_check": {"for_seconds": 0}}'
     monkeypatch.setattr(health, "run_checks", lambda now: run_checks(["alert_channels"], now=now))
     code, _ = monitor_once()
     assert code == 1
     assert mail_server.events() == [("started", "alert_channels")]
-    assert "ALERT_SLACK_WEBHOOK_URL must be an https URL" in mail_server.mails[0].get_content()
+    assert "ALERT_SLACK_WEBHOOK must be an https URL" in mail_server.mails[0].get_content()
     out = io.StringIO()
     with pytest.raises(CommandError, match="1 of 2 channels"):
         call_command("send_test_alert", stdout=out)
     assert "email: sent" in out.getvalue()
-    assert "slack: FAILED; ALERT_SLACK_WEBHOOK_URL must be an https URL" in out.getvalue()
+    assert "slack: FAILED; ALERT_SLACK_WEBHOOK must be an https URL" in out.getvalue()
     assert SLACK_SECRET not in out.getvalue()
 
 

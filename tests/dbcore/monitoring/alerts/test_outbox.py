@@ -196,7 +196,7 @@ def test_a_message_for_a_channel_that_nobody_has_any_more_is_given_up(
     ward = Ward()
     all_channels.hooks.answers["slack"].append(Answer(500, b"oops"))
     ward.tick(0, archives=CRITICAL)
-    settings.ALERT_SLACK_WEBHOOK_URL = ""
+    settings.ALERT_SLACK_WEBHOOK = ""
     ward.restart("one")
     ward.tick(3600, archives=CRITICAL)
     assert AlertDelivery.objects.get(channel="slack").state == "waiting"

@@ -34,9 +34,9 @@ def site(
 ) -> LocalEngine:
     """DynamoDB is primary and has its tables; archives can be written; a sweep ran an hour ago;
     alerts reach somebody."""
-    settings.ALERT_EMAIL_TO = ["oncall@daylight.example"]
-    settings.ALERT_SLACK_WEBHOOK_URL = settings.ALERT_SNS_TOPIC_ARN = ""
-    settings.ALERT_PAGERDUTY_ROUTING_KEY = ""
+    settings.ALERT_EMAIL = ["oncall@daylight.example"]
+    settings.ALERT_SLACK_WEBHOOK = settings.ALERT_SNS_TOPIC = ""
+    settings.ALERT_PAGERDUTY_KEY = ""
     swept("completed", 1)
     return tables
 

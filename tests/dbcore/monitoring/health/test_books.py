@@ -174,26 +174,26 @@ def test_a_pool_is_not_said_to_be_well_where_reports_cannot_be_read(
 # --- Channels of alerts ---------------------------------------------------------------------------
 @pytest.fixture
 def no_channel(settings: Any) -> None:
-    settings.ALERT_EMAIL_TO = []
-    settings.ALERT_SLACK_WEBHOOK_URL = settings.ALERT_SNS_TOPIC_ARN = ""
-    settings.ALERT_PAGERDUTY_ROUTING_KEY = ""
+    settings.ALERT_EMAIL = []
+    settings.ALERT_SLACK_WEBHOOK = settings.ALERT_SNS_TOPIC = ""
+    settings.ALERT_PAGERDUTY_KEY = ""
 
 
 def test_alerts_that_reach_nobody_are_a_warning(no_channel: None, settings: Any) -> None:
     found = ask("alert_channels")
     assert found.status is WARNING and "reach nobody" in found.sentence
-    settings.ALERT_EMAIL_TO = ["oncall@daylight.example"]
+    settings.ALERT_EMAIL = ["oncall@daylight.example"]
     found = ask("alert_channels")
     assert found.status is HEALTHY and "email" in found.sentence
     assert "oncall" not in found.sentence
-    settings.ALERT_EMAIL_TO, settings.DB_ALERTS_ENABLED = [], False
+    settings.ALERT_EMAIL, settings.DB_ALERTS_ENABLED = [], False
     assert ask("alert_channels").status is HEALTHY
 
 
 def test_a_channel_that_is_set_wrongly_is_a_warning_and_its_secret_stays(
     no_channel: None, settings: Any
 ) -> None:
-    settings.ALERT_SLACK_WEBHOOK_URL = "http://hooks.slack.com/services/T000/B000/secret12345"
+    settings.ALERT_SLACK_WEBHOOK = "http://hooks.slack.com/services/T000/B000/secret12345"
     found = ask("alert_channels")
-    assert found.status is WARNING and "ALERT_SLACK_WEBHOOK_URL" in found.sentence
+    assert found.status is WARNING and "ALERT_SLACK_WEBHOOK" in found.sentence
     assert "secret12345" not in found.sentence
