@@ -1,33 +1,31 @@
-"""gunicorn's settings for this project; gunicorn reads them when it starts here.
+"""gunicorn's settings for this project, which it reads when it starts here, and again at SIGHUP.
 
-Only what monitoring needs: with PROMETHEUS_MULTIPROC_DIR in gunicorn's environment, the counters of
-all workers add up in /metrics, and those of workers that have ended stay counted; what gunicorn
-itself says is in the form of the application's log, by LOG_FORMAT in its environment. Django's
-settings are not read: which of them are in force is the application's to say.
+A configuration that is wrong is refused here, before a worker is born. With
+PROMETHEUS_MULTIPROC_DIR the counters of all workers add up in /metrics, and those of workers that
+have ended stay counted; what gunicorn itself says is in the form of the application's log.
 """
 
 from __future__ import annotations
 
-import os
+import sys
 from pathlib import Path
 from typing import Any
 
-from gunicorn.glogging import Logger
+import settings  # before all that reads the environment when it is imported
 
-from dbcore.monitoring import multiprocess
-from dbcore.monitoring.lines.formatting import LineFormatter
-from settings import settings_module
+if "dbcore.monitoring.multiprocess" in sys.modules:  # a reload: the file may say something else now
+    settings.forget()
+settings.settings_module(serves=True)
+
+from gunicorn.glogging import Logger  # noqa: E402
+
+from dbcore.monitoring import multiprocess  # noqa: E402
+from dbcore.monitoring.lines.formatting import LineFormatter  # noqa: E402
 
 
 def _folder() -> str:
-    given = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
+    given = settings.configuration()["PROMETHEUS_MULTIPROC_DIR"]
     return str(Path(__file__).parent / given) if given else ""
-
-
-def _log_format() -> str:
-    module = os.environ.get("DJANGO_SETTINGS_MODULE") or settings_module()
-    default = "json" if module == "settings.production" else "text"
-    return os.environ.get("LOG_FORMAT") or default
 
 
 class LineLogger(Logger):
@@ -35,7 +33,7 @@ class LineLogger(Logger):
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
-        if _log_format() == "json":
+        if settings.configuration()["LOG_FORMAT"] == "json":
             for handler in self.error_log.handlers:
                 handler.setFormatter(LineFormatter("json"))
 

@@ -61,7 +61,11 @@ def overhead(rounds: int, *, quick: bool = False) -> Line:
 def _round(calls: int, *, shared: bool) -> tuple[float, float]:
     """Median microseconds without and with the hook, from a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "settings.test"}
+        environment = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "settings.test",
+            "DAYLIGHT_ENV": "test",
+        }
         environment["PROMETHEUS_MULTIPROC_DIR"] = folder if shared else ""
         done = subprocess.run(
             [sys.executable, "-m", "bench.overhead", str(calls)], cwd=ROOT, env=environment,

@@ -1,12 +1,11 @@
 """The WSGI entry point."""
 
-import os
-
-from django.core.wsgi import get_wsgi_application
-
 from settings import settings_module
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings_module())
+settings_module(serves=True)  # before anything that reads the environment when it is imported
+
+from django.core.wsgi import get_wsgi_application  # noqa: E402
+
 application = get_wsgi_application()
 
 from dbcore.monitoring.reporter import report_from_here  # noqa: E402  # needs the settings

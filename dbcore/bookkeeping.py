@@ -11,16 +11,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.utils import DatabaseError
 
 from dbcore.errors import ConfigurationError
 from dbcore.local_engine.locks import FileLock
 
 PATIENCE = 3600.0  # seconds to wait for another process that is making tables
+SHOWN = 5  # tables that a message names
 _POLL = 0.05
 _LOCK = zlib.crc32(b"dbcore.bookkeeping")  # the number of PostgreSQL's advisory lock
 
@@ -44,9 +47,28 @@ def make_tables(application: str, what: str) -> None:
             return
         with _alone():
             if _lacks(application):
+                refuse_foreign()
                 _migrate(application, what)
     except (DatabaseError, OSError) as error:
         raise ConfigurationError(f"Django's database cannot be used: {error}") from error
+
+
+def refuse_foreign() -> None:
+    """Raise ConfigurationError where Django's database is somebody else's: it has tables, and none
+    of the migrations of the layer or of the records. Nothing may be made there unasked."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    tables = connection.introspection.table_names()
+    records = {each._meta.app_label for each in apps.get_models() if hasattr(each, "storage")}
+    applied = {label for label, _ in MigrationRecorder(connection).applied_migrations()}
+    if not tables or applied & {"dbcore", *records}:
+        return
+    shown = ", ".join(sorted(tables)[:SHOWN]) + (", …" if len(tables) > SHOWN else "")
+    raise ConfigurationError(
+        f"Django's database ({connection.vendor}, {connection.settings_dict['NAME']}) has tables "
+        f"({shown}) and no migration of ours: it looks like another project's, and nothing was "
+        "made there. Set DATABASE_URL to a database of your own, or, if this one is meant, run "
+        "`manage.py migrate` yourself"
+    )
 
 
 def _lacks(application: str) -> bool:

@@ -1,11 +1,11 @@
 """Tests: nothing outside this machine, an engine that the tests start and name themselves."""
 
 from settings.base import *  # noqa: F403
-from settings.base import LOG_FORMAT
+from settings.base import LOG_FORMAT, found
+from settings.environment import in_environment
 from settings.logs import logging_config
 
-SECRET_KEY = "test-only-not-a-secret"
-ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
+in_environment("test", found)
 # Tests point this at their own engine; with none, a call fails at once instead of waiting.
 DYNAMODB_ENDPOINT = "http://127.0.0.1:9"
 # Tests of monitoring measure; what others do is not written down behind their backs.

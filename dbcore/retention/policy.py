@@ -64,13 +64,20 @@ def _is_kept(layout: ItemLayout) -> bool:
     return isinstance(policy, Retention) and policy.while_kept is not None
 
 
+def overridden_days() -> dict[str, int]:
+    """RETENTION_DAYS, checked against the tables that there are. Raises ConfigurationError."""
+    return _overrides({layout.table.name: layout for layout in map(layout_of, storage_models())})
+
+
 def _overrides(layouts: dict[str, ItemLayout]) -> dict[str, int]:
     """RETENTION_DAYS, checked."""
     found: dict[str, int] = {}
     for name, text in settings.RETENTION_DAYS.items():
         where = f"RETENTION_DAYS: {name}={text}"
         if name not in layouts:
-            raise ConfigurationError(f"{where}: there is no such table")
+            raise ConfigurationError(
+                f"{where}: there is no such table; there are {', '.join(sorted(layouts))}"
+            )
         policy = layouts[name].table.retention
         if not isinstance(policy, Retention):
             raise ConfigurationError(f"{where}: the table has no policy ({policy.reason})")

@@ -74,6 +74,7 @@ class Site:
 def served(folder: Path, environment: dict[str, str]) -> Iterator[Site]:
     given = {
         "DAYLIGHT_ENV_FILE": os.devnull, "DAYLIGHT_ENV": "development",
+        "DJANGO_SETTINGS_MODULE": "tests.daylight.served.settings",
         "DB_SLOW_QUERY_LOG": "false",  # its lines have errors in them that are none
         **environment,
     }  # fmt: skip

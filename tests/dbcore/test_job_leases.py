@@ -167,6 +167,7 @@ def test_the_lease_of_a_process_that_was_killed_is_taken_over_at_once(sqlite_fil
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "settings.test",
+        "DAYLIGHT_ENV": "test",
         "DATABASE_URL": f"sqlite:///{sqlite_file}",
     }
     with subprocess.Popen(

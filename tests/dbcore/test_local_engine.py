@@ -597,6 +597,7 @@ class TestTheCommand:
         environment = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "settings.test",
+            "DAYLIGHT_ENV": "test",
             "LOCAL_DYNAMODB_PATH": str(data),
             "LOCAL_DYNAMODB_PORT": "0",
             "DYNAMODB_ENGINE": "dynoxide",

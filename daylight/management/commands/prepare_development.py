@@ -8,8 +8,11 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db.utils import DatabaseError
 
 from daylight.models import User
+from dbcore import bookkeeping
+from dbcore.errors import ConfigurationError
 
 NAME = "admin"
 
@@ -19,12 +22,17 @@ class Command(BaseCommand):
 
     help = (
         "Migrates the development database, fills it with sample data where it is empty, and makes "
-        "the superuser admin (password: admin) where there is none. Refused outside DEBUG."
+        "the superuser admin (password: admin) where there is none. Refused outside DEBUG, and "
+        "in a database that is another project's."
     )
 
     def handle(self, *args: Any, **given: Any) -> None:
         if not settings.DEBUG:
             raise CommandError("This makes a superuser with a known password: development only.")
+        try:
+            bookkeeping.refuse_foreign()
+        except (ConfigurationError, DatabaseError) as error:
+            raise CommandError(f"{error}.") from error
         call_command("migrate", verbosity=0, interactive=False)
         if not User.objects.exists():
             self.stdout.write("The database is empty: making sample data …")

@@ -3,6 +3,7 @@ twice, and nothing is had by two."""
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ def crowd(
     folder: Path = tmp_path_factory.mktemp("crowd")
     environment = {
         "DJANGO_SETTINGS_MODULE": "settings.development",
-        "DAYLIGHT_ENV_FILE": str(folder / "no.env"),
+        "DAYLIGHT_ENV_FILE": os.devnull,
         "DATABASE_PRIMARY": request.param,
         "DATABASE_URL": f"sqlite:///{folder / 'daylight.sqlite3'}",
         "APP_CACHE_TTL": "3600",  # what is stale stays so

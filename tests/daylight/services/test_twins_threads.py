@@ -233,7 +233,7 @@ def test_a_forked_child_has_threads_of_its_own(
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "settings.development",
-        "DAYLIGHT_ENV_FILE": str(tmp_path / "no.env"),
+        "DAYLIGHT_ENV_FILE": os.devnull,
         "DATABASE_PRIMARY": "dynamodb",
         "DYNAMODB_ENDPOINT": dynamodb.endpoint,
         "DYNAMODB_TABLE_PREFIX": settings.DYNAMODB_TABLE_PREFIX,

@@ -142,7 +142,7 @@ class Project:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("DYNAMO", "DJANGO"))}
         environment = kept | {
             "DAYLIGHT_ENV": "development",
-            "DAYLIGHT_ENV_FILE": str(self.folder / "no.env"),
+            "DAYLIGHT_ENV_FILE": os.devnull,
             "DATABASE_URL": f"sqlite:///{self.books}",
             "DYNAMODB_ENDPOINT": self.endpoint,
             "DYNAMODB_TABLE_PREFIX": self.prefix,

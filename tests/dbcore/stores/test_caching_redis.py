@@ -15,7 +15,7 @@ from dbcore.stores.plain_bytes import PlainBytes
 from dbcore.stores.record_cache import RecordCache
 from dbcore.table_sync import sync_tables
 from tests.dbcore.stores.watched import WatchedDynamo, before, use_redis
-from tests.settings.test_environment import LOAD, run_python
+from tests.settings.complete import LOAD, run_python
 from tests.support.redis import RedisServer
 
 ANA = {"id": "ana-of-ljubljana"}

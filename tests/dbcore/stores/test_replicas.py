@@ -23,7 +23,7 @@ from dbcore.stores.validation import values_of
 from dbcore.table_sync import sync_tables
 from dbcore.wire import Wire, get_wire, resolve_endpoint
 from tests.dbcore.stores.watched import before, use_local_cache
-from tests.settings.test_environment import LOAD, run_python
+from tests.settings.complete import LOAD, run_python
 from tests.support.engine import engine_or_skip
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -256,6 +256,7 @@ def test_the_variable_is_a_list(tmp_path: Path) -> None:
         DAYLIGHT_ENV="development",
         DYNAMODB_REPLICA_REGIONS="eu-west-1=http://127.0.0.1:9001,us-east-1",
         DATABASE_REPLICA_URLS=f"sqlite:///{tmp_path}/a.sqlite3,postgres://u@db2.internal/daylight",
+        DYNAMODB_ENDPOINT="",
         APP_CACHE_SIZE="77",
         CACHE_URL="",
     )

@@ -1,0 +1,67 @@
+"""From the addresses that variables name to Django's settings of databases and mail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import environ
+
+from dbcore.addresses import parse_mail
+from dbcore.configuration import Configuration
+from settings.environment import BASE_DIR
+from settings.variables import is_sqlite
+
+POSTGRESQL = "django.db.backends.postgresql"
+CONNECT_TIMEOUT = 3  # seconds, an address: libpq waits for good, and with it every request
+REPLICA_CONNECT_TIMEOUT = 2  # another can be asked: no reason to wait long for this one
+
+
+def database(url: str, found: Configuration, connect_timeout: int = CONNECT_TIMEOUT) -> Any:
+    """An entry of DATABASES."""
+    if is_sqlite(url):
+        return _sqlite(environ.Env.db_url_config(url))
+    config = environ.Env.db_url_config(url)
+    config["ENGINE"], config["HOST"] = POSTGRESQL, unquote(config["HOST"])
+    options = config.setdefault("OPTIONS", {})
+    options.setdefault("connect_timeout", connect_timeout)
+    size = found["DATABASE_POOL_SIZE"]
+    config.setdefault("CONN_MAX_AGE", 0 if size else found["DATABASE_CONN_MAX_AGE"])
+    config.setdefault("CONN_HEALTH_CHECKS", found["DATABASE_CONN_HEALTH_CHECKS"])
+    if size:
+        wait = found["DATABASE_POOL_TIMEOUT"]
+        options["pool"] = {"min_size": min(size, 2), "max_size": size, "timeout": wait}
+    return config
+
+
+def _sqlite(config: dict[str, Any]) -> dict[str, Any]:
+    if config["NAME"] != ":memory:":
+        # A relative path is the project's, whichever folder a command is run in.
+        config["NAME"] = str(BASE_DIR / config["NAME"])
+        Path(config["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+    config.setdefault("OPTIONS", {}).update(
+        # WAL: a reader and the writer of checkpoints do not wait for one another.
+        init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        transaction_mode="IMMEDIATE",
+        timeout=20,
+    )
+    return config
+
+
+def replicas(found: Configuration) -> dict[str, Any]:
+    """The entries of DATABASES that replicas are, by alias."""
+    return {
+        f"replica{number}": database(url, found, REPLICA_CONNECT_TIMEOUT)
+        | {"TEST": {"MIRROR": "default"}}
+        for number, url in enumerate(found["DATABASE_REPLICA_URLS"], 1)
+    }
+
+
+def mail_server(url: str) -> dict[str, Any]:
+    """EMAIL_BACKEND, EMAIL_HOST, …"""
+    address = parse_mail(url) if url else None
+    config: dict[str, Any] = environ.Env.email_url_config(url or "consolemail://")
+    if address is not None:
+        config["EMAIL_PORT"] = address.port
+    return config
