@@ -45,8 +45,8 @@ demo: setup
 	  LOCAL_DYNAMODB_PATH=var/demo/dynamodb.db DYNAMODB_ENDPOINT=local $(PY) manage.py demo
 
 serve: setup
-	@LOG_LEVEL=WARNING $(PY) manage.py prepare_development
-	@$(PY) manage.py runserver localhost:$(PORT)
+	@DAYLIGHT_ENV=development LOG_LEVEL=WARNING $(PY) manage.py prepare_development
+	@DAYLIGHT_ENV=development $(PY) manage.py runserver localhost:$(PORT)
 
 test: setup $(VENV)/.installed-dev
 	@$(PY) -m pytest -n auto --dist loadgroup

@@ -13,14 +13,15 @@ from typing import Any
 
 import settings  # before all that reads the environment when it is imported
 
-if "dbcore.monitoring.multiprocess" in sys.modules:  # a reload: the file may say something else now
-    settings.forget()
-settings.settings_module(serves=True)
+if "dbcore.monitoring.multiprocess" in sys.modules:  # SIGHUP: this was read before
+    settings.read_anew()
+else:
+    settings.settings_module(serves=True)
 
-from gunicorn.glogging import Logger  # noqa: E402
+from gunicorn.glogging import Logger
 
-from dbcore.monitoring import multiprocess  # noqa: E402
-from dbcore.monitoring.lines.formatting import LineFormatter  # noqa: E402
+from dbcore.monitoring import multiprocess
+from dbcore.monitoring.lines.formatting import LineFormatter
 
 
 def _folder() -> str:

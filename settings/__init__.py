@@ -2,8 +2,8 @@
 it, and reads the environment, sees the same.
 """
 
-from settings.environment import configuration, forget, settings_module, start
+from settings.environment import configuration, read_anew, settings_module, start
 
 start()
 
-__all__ = ["configuration", "forget", "settings_module", "start"]
+__all__ = ["configuration", "read_anew", "settings_module", "start"]

@@ -4,7 +4,6 @@ which counts like it. Read before anything else, and once; nothing may start on 
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 import io
 import os
@@ -30,6 +29,7 @@ FILE = "DAYLIGHT_ENV_FILE"
 _LINE = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 # What is read when it is imported: it must not have been, before the file is read.
 _EARLY = {"PROMETHEUS_MULTIPROC_DIR": "prometheus_client"}
+_seen: dict[str, str] = {}  # what stood there before the import
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,25 @@ class Start:
     problems: tuple[str, ...] = ()
 
 
-@functools.cache
+@dataclass(slots=True)
+class _Known:
+    """What has been read."""
+
+    start: Start | None = None
+    configuration: Configuration | None = None
+
+
+_known = _Known()
+
+
 def start() -> Start:
-    """Read the file, which then counts as the process's environment does."""
+    """What this process has been told: the file is read once, and counts as its environment."""
+    if _known.start is None:
+        _known.start = _read_file()
+    return _known.start
+
+
+def _read_file() -> Start:
     problems: list[str] = []
     outside = dict(os.environ)
     path = _file(outside, problems)
@@ -54,19 +70,31 @@ def start() -> Start:
         os.environ.setdefault(name, text)
     environment, said = _environment(outside, inside, origin, problems)
     origins = {name: origin for name in inside if name not in outside}
-    for name, package in _EARLY.items():
-        if name in origins and package in sys.modules:
-            problems.append(
-                f"{package} was imported before {origin} was read, and has not seen its {name}: "
-                "import `settings` first, or set it in the environment"
-            )
+    problems += _unseen(origins)
     return Start(environment, said, origins, tuple(problems))
 
 
-@functools.cache
+def _unseen(origins: Mapping[str, str]) -> Iterator[str]:
+    """What the file says to a package that has been imported, and will not hear it."""
+    for name, package in _EARLY.items():
+        value = os.environ.get(name, "")
+        if package not in sys.modules:
+            _seen[name] = value
+        elif name in origins and _seen.get(name) != value:
+            yield (
+                f"{package} was imported before {origins[name]} was read, and has not seen its "
+                f"{name}: start anew, import `settings` first, or set it in the environment"
+            )
+
+
 def configuration() -> Configuration:
     """What is in force. Raises WrongConfiguration, which has all that is wrong."""
-    found = start()
+    if _known.configuration is None:
+        _known.configuration = _read_all(start())
+    return _known.configuration
+
+
+def _read_all(found: Start) -> Configuration:
     # A run of the tests knows nothing of the shell that started it: its variables may be another
     # project's, or lead to somebody's database. What is to count is said with DAYLIGHT_ENV=test.
     given = {} if found.said == MODULE and found.environment == "test" else os.environ
@@ -88,12 +116,21 @@ def in_environment(name: str, found: Configuration) -> None:
         )
 
 
-def forget() -> None:
-    """Take back what the file had said, so that it is read anew: a server reloads."""
+def read_anew() -> None:
+    """Read the file again, for a server that reloads. Where it is wrong now, that is said on
+    standard error, and what was in force stays so: the server goes on."""
+    global _known
+    before, environment = _known, dict(os.environ)
     for name in start().origins:
         os.environ.pop(name, None)
-    start.cache_clear()
-    configuration.cache_clear()
+    _known = _Known()
+    try:
+        settings_module(serves=True)
+    except SystemExit as refused:
+        sys.stderr.write(f"{refused}\nThe configuration from before stays in force.\n")
+        _known = before
+        os.environ.clear()
+        os.environ.update(environment)
 
 
 def settings_module(*, serves: bool = False) -> str:

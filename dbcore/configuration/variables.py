@@ -369,7 +369,7 @@ _MONITORING = in_group(
         sentence="Whether calls are measured.",
     ),
     Variable(
-        name="DB_METRICS_INTERVAL", kind=Number(1, 3_600, "seconds"), default="60",
+        name="DB_METRICS_INTERVAL", kind=Number(0.1, 3_600, "seconds"), default="60",
         sentence="Between records in performance_metrics, and at CloudWatch.",
     ),
     Variable(

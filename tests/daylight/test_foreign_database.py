@@ -1,5 +1,5 @@
-"""DATABASE_URL of another project, left in a shell: its database gets no table, no sample user and no
-superuser of ours.
+"""DATABASE_URL of another project, left in a shell: its database gets no table, no sample user and
+no superuser of ours.
 """
 
 from __future__ import annotations
