@@ -31,6 +31,8 @@ class Variable:
     secret: bool = False
     # In which environments it must be set.
     required: tuple[str, ...] = ()
+    # Whether "" is a value of it, also where the default is another.
+    empty: bool = False
     # Names that count, in this order, where this one is not set.
     otherwise: tuple[str, ...] = ()
     example: str = ""
@@ -45,6 +47,8 @@ class Variable:
 
     def may_be_empty(self, environment: str) -> bool:
         """Whether "" is a value of it."""
+        if self.empty:
+            return True
         return self.default_in(environment) == "" and not isinstance(self.kind, Integer | Number)
 
     def parse(self, text: str) -> Any:

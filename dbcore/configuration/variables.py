@@ -150,7 +150,7 @@ def _replicas_elsewhere(found: Configuration) -> Iterator[str]:
 def _timeouts(found: Configuration) -> Iterator[str]:
     deadline = found.get("DYNAMODB_DEADLINE")
     for name in ("DYNAMODB_CONNECT_TIMEOUT", "DYNAMODB_READ_TIMEOUT"):
-        value = found.get(name)
+        value = found.get(name) if found.is_set(name) else None
         if deadline is not None and value is not None and value > deadline:
             yield f"{name} is {value:g} s, over the {deadline:g} s of DYNAMODB_DEADLINE for all"
 
@@ -197,7 +197,7 @@ _CACHE = in_group(
 _DYNAMODB = in_group(
     "DynamoDB",
     Variable(
-        name="DYNAMODB_ENDPOINT", masked=without_account,
+        name="DYNAMODB_ENDPOINT", empty=True, masked=without_account,
         kind=Parsed(_dynamodb, "local, an https URL, or http on this "
         "machine"),
         default={"": "", "development": "local"},
@@ -292,7 +292,7 @@ _MIGRATION = in_group(
         sentence="Whether a start copies Django's database to DynamoDB, once.",
     ),
     Variable(
-        name="DYNAMODB_WRITE_PRICE", kind=Number(0, 1_000, "dollars a million write units"),
+        name="DYNAMODB_WRITE_PRICE", kind=Number(0, 1_000_000, "dollars a million write units"),
         default="0",
         sentence="For --dry-run; 0: the table in dbcore/migration/prices.py.",
     ),
@@ -430,7 +430,7 @@ _ALERTS = in_group(
         sentence="Whether messages go out. send_test_alert tries the channels without it.",
     ),
     Variable(
-        name="DB_LATENCY_THRESHOLD", kind=Number(1, 600_000, "milliseconds"), default="500",
+        name="DB_LATENCY_THRESHOLD", kind=Number(0, 600_000, "milliseconds"), default="500",
         sentence="Over which 95 % of the calls of one operation on one table may not take.",
     ),
     Variable(

@@ -122,7 +122,7 @@ WRONG: dict[str, tuple[str, ...]] = {
     "DB_HEALTH_DISK_WARNING": SHARE,
     "DB_HEALTH_DISK_CRITICAL": (*SHARE, "0.5"),
     "DB_ALERTS_ENABLED": BOOLEAN,
-    "DB_LATENCY_THRESHOLD": (*NUMBER, "0", "0.5"),
+    "DB_LATENCY_THRESHOLD": (*NUMBER, "600001"),
     "DB_ERROR_THRESHOLD": SHARE,
     "DB_CONN_THRESHOLD": SHARE,
     "DB_ALERT_RULES": ("{", "[]", "null", '"x"', '{"a": NaN}', '{"a": 1, "a": 2}', "[" * 5000),

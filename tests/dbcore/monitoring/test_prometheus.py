@@ -28,7 +28,7 @@ def example(tmp_path: Path) -> Path:
     for file in EXAMPLES.glob("*.yml"):
         shutil.copy(file, tmp_path)
     token = tmp_path / "daylight_token"
-    token.write_text("right")
+    token.write_text("right-and-long-enough")
     config = tmp_path / "scrape.yml"
     config.write_text(config.read_text().replace("/etc/prometheus/daylight_token", str(token)))
     return tmp_path
@@ -75,7 +75,7 @@ def prometheus(config: Path) -> Iterator[str]:
 
 
 def test_prometheus_reads_what_was_measured(example: Path, tmp_path: Path) -> None:
-    with served(tmp_path, 1, METRICS_TOKEN="right") as server:
+    with served(tmp_path, 1, METRICS_TOKEN="right-and-long-enough") as server:
         server.ask()
         config = example / "scrape.yml"
         text = config.read_text().replace("daylight.internal:8000", server.url[7:])

@@ -20,6 +20,7 @@ from tests.dbcore.monitoring.conftest import samples
 from tests.dbcore.monitoring.sentry.conftest import Told
 from tests.dbcore.monitoring.sentry.pages import EMAIL, ask
 from tests.dbcore.monitoring.sentry.server import SentryServer
+from tests.settings.complete import COMPLETE
 
 ROOT = Path(__file__).resolve().parents[4]
 QUEUE = 100  # events that the SDK keeps at most
@@ -81,9 +82,8 @@ def test_what_the_sdk_says_of_its_own_troubles_is_not_told(
 
 
 PRODUCTION = {
+    **COMPLETE,
     "DJANGO_SETTINGS_MODULE": "settings.production",
-    "DJANGO_SECRET_KEY": "x" * 40,
-    "DJANGO_ALLOWED_HOSTS": "daylight.example",
     "SENTRY_RELEASE": "v7",
 }
 FAILING = """
