@@ -100,6 +100,12 @@ def key_names(description: Description) -> list[str]:
     return [each["AttributeName"] for each in schema]
 
 
+def key_of(description: Description) -> str:
+    """The key of a table, with the types of its attributes. One with another is another table."""
+    types = _types(description)
+    return " + ".join(f"{name} ({types.get(name, '?')})" for name in key_names(description))
+
+
 def _shape(index: Description) -> str:
     """What an index is, as text: two indexes of the same shape hold the same."""
     projection = index["Projection"]["ProjectionType"]
@@ -139,7 +145,7 @@ class _Comparison:
         is_there = status in PASSING or status == "ACTIVE"
         if not is_there:
             self.plan.differences.append(f"the table is {status}")
-        now, then = (" + ".join(key_names(each)) for each in (self.table, self.request))
+        now, then = key_of(self.table), key_of(self.request)
         if now != then:
             self.plan.differences.append(
                 f"its key is {now}, wanted is {then}: records must move to a new table"
