@@ -14,7 +14,8 @@ EMAIL_INDEX = "users_email_unique_any_alphabet"
 
 def make_email_index(apps, schema_editor):
     if schema_editor.connection.vendor == "postgresql":
-        schema_editor.execute(
+        # After the model's own constraints, which PostgreSQL then looks at first.
+        schema_editor.deferred_sql.append(
             f'CREATE UNIQUE INDEX {EMAIL_INDEX} ON users (lower(email COLLATE "und-x-icu"))'
         )
 

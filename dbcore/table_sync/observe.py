@@ -34,7 +34,7 @@ class Hasty:
 
     def call(self, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         """As the wire's."""
-        return self._wire.call(operation, payload, deadline=self._seconds)
+        return self._wire.call(operation, payload, deadline=min(self._seconds, self._wire.deadline))
 
 
 def error_code(error: ClientError) -> str:
