@@ -17,6 +17,11 @@ from dbcore.table_sync.plan import Description, Observed
 from dbcore.wire import Wire
 
 UNKNOWN_OPERATION = "UnknownOperationException"
+# By which operation is seen what another has set.
+SHOWN_BY = {
+    "UpdateTimeToLive": "DescribeTimeToLive",
+    "UpdateContinuousBackups": "DescribeContinuousBackups",
+}
 
 
 class Caller(Protocol):
@@ -53,6 +58,7 @@ class Observer:
     def __init__(self, wire: Caller, unknown: Callable[[str, str], None] = ignore) -> None:
         self._wire = wire
         self._unknown = unknown
+        self.refused: set[str] = set()  # operations that we have no right to
 
     def table_names(self) -> list[str]:
         """Every table of the account in this region."""
@@ -106,7 +112,9 @@ class Observer:
             return self._wire.call(operation, request)
         except ClientError as error:
             right = right_of(error)
-            if not right and error_code(error) != UNKNOWN_OPERATION:
+            if right:
+                self.refused.add(operation)
+            elif error_code(error) != UNKNOWN_OPERATION:
                 raise
             self._unknown(operation, right)
             return None

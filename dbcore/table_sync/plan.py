@@ -17,6 +17,7 @@ Description = Mapping[str, Any]
 
 # What passes by itself, so that a wait makes sense; ARCHIVED, for one, does not.
 PASSING = frozenset({"CREATING", "UPDATING", "DELETING"})
+MADE = "create the table"
 INDEX_KINDS = {"LocalSecondaryIndexes": "local", "GlobalSecondaryIndexes": "global"}
 
 
@@ -52,7 +53,7 @@ def plan_for(wanted: WantedTable, observed: Observed) -> Plan:
     """What must happen for the table to be as wanted."""
     if observed.table is not None:
         return _Comparison(wanted, observed, observed.table).run()
-    plan = Plan([Action("create the table", "CreateTable", wanted.request)])
+    plan = Plan([Action(MADE, "CreateTable", wanted.request)])
     if wanted.ttl_attribute is not None:
         plan.actions.append(_expire(wanted.name, wanted.ttl_attribute))
     if settings.DYNAMODB_POINT_IN_TIME_RECOVERY:

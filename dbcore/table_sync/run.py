@@ -20,9 +20,9 @@ from dbcore import logs
 from dbcore.errors import ConfigurationError, DbcoreError
 from dbcore.rights import PAGE, in_words
 from dbcore.schema import WantedTable, wanted_tables
-from dbcore.table_sync.observe import UNKNOWN_OPERATION, Caller, Observer, error_code
+from dbcore.table_sync.observe import SHOWN_BY, UNKNOWN_OPERATION, Caller, Observer, error_code
 from dbcore.table_sync.patience import Log, Patience
-from dbcore.table_sync.plan import Action, Description, plan_for, unsettled
+from dbcore.table_sync.plan import MADE, Action, Description, Observed, Plan, plan_for, unsettled
 from dbcore.table_sync.report import SyncReport, TableReport, TableSyncError
 from dbcore.wire import get_wire
 
@@ -218,7 +218,7 @@ class _TableSync:
 
     def _mend(self) -> TableReport:
         while True:
-            plan = plan_for(self.wanted, self.run.observer.observe(self._settled()))
+            plan = self._plan()
             tried = self.skipped.union(self.done)
             todo = [action for action in plan.actions if action.text not in tried]
             if not todo:
@@ -231,6 +231,17 @@ class _TableSync:
                 # A change of the table itself may change what the next one has to say.
                 if not self._do(action) or action.operation in ("CreateTable", "UpdateTable"):
                     break
+
+    def _plan(self) -> Plan:
+        """What is to be done now. Of a table that is new also what may not be looked at."""
+        observer = self.run.observer
+        plan = plan_for(self.wanted, observer.observe(self._settled()))
+        if MADE in self.done:
+            first = plan_for(self.wanted, Observed(None)).actions
+            plan.actions.extend(
+                each for each in first if SHOWN_BY.get(each.operation) in observer.refused
+            )
+        return plan
 
     def _do(self, action: Action) -> bool:
         """Try one action; False when the table must be looked at again."""
@@ -272,7 +283,7 @@ class _TableSync:
                 busy = unsettled(self.wanted, table)
             else:
                 # Right after CreateTable, DescribeTable may not know the table yet.
-                busy = "the table has not appeared" if "create the table" in self.done else None
+                busy = "the table has not appeared" if MADE in self.done else None
             if busy is None:
                 return table
             patience.pause(busy)

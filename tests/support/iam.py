@@ -84,8 +84,7 @@ def asks_of(request: Message) -> list[Ask]:
     """The rights that a request to DynamoDB, CloudWatch, SNS or S3 needs."""
     if request.header("x-amz-target").startswith("DynamoDB"):
         return list(_of_dynamodb(request.operation, json.loads(request.body)))
-    target = _path(request).path
-    if "/operation/PutMetricData" in target:
+    if request.operation == "PutMetricData":
         return [Ask("cloudwatch:PutMetricData", "*")]
     if request.method == "POST" and b"Action=Publish" in request.body:
         return [Ask("sns:Publish", parse_qs(request.body.decode())["TopicArn"][0])]
@@ -142,12 +141,8 @@ def words(ask: Ask) -> str:
 def refusal(request: Message, ask: Ask) -> Answer:
     """The refusal as the service that was asked gives it."""
     said, service = words(ask), ask.action.partition(":")[0]
-    if service == "dynamodb":
+    if service in ("dynamodb", "cloudwatch"):
         return make_error(400, "com.amazon.coral.service#AccessDeniedException", said)
-    if service == "cloudwatch":
-        body = b"\xa2" + b"".join(map(_cbor, ("__type", "AccessDeniedException", "message", said)))
-        return make_answer(400, body, {"smithy-protocol": "rpc-v2-cbor",
-                                       "Content-Type": "application/cbor"})  # fmt: skip
     if service == "sns":
         body = _xml("ErrorResponse", f"<Error><Type>Sender</Type><Code>AuthorizationError</Code>"
                     f"<Message>{said}</Message></Error>")  # fmt: skip
@@ -159,12 +154,6 @@ def refusal(request: Message, ask: Ask) -> Answer:
     return make_answer(403, body, {"Content-Type": "application/xml"})
 
 
-def _cbor(text: str) -> bytes:
-    raw = text.encode()
-    head = bytes([0x60 + len(raw)]) if len(raw) < 24 else b"\x79" + len(raw).to_bytes(2)
-    return head + raw
-
-
 def _xml(name: str, inside: str) -> bytes:
     return f'<?xml version="1.0" encoding="UTF-8"?><{name}>{inside}</{name}>'.encode()
 
@@ -174,7 +163,7 @@ def policies(page: str) -> dict[str, list[dict[str, Any]]]:
     """The statements of each policy on a page, by the heading that they stand below."""
     found: dict[str, list[dict[str, Any]]] = {}
     heading = ""
-    for part in re.finditer(r"^#+ (.+)$|^```json\n(.*?)^```$", page, re.M | re.S):
+    for part in re.finditer(r"^#+ ([^\n]+)$|^```json\n(.*?)^```$", page, re.M | re.S):
         if part[1]:
             heading = part[1]
         else:
