@@ -18,7 +18,7 @@ from dbcore.local_engine import LocalEngine
 from dbcore.schema import wanted_tables
 from tests.support.databases import default_database
 from tests.support.postgres import Postgres
-from tests.support.proxy import FaultProxy
+from tests.support.proxy import Delay, FaultProxy
 
 ROOT = Path(__file__).resolve().parents[2]
 TOGETHER = 4
@@ -82,7 +82,9 @@ def test_on_a_new_engine(
         server: Postgres = request.getfixturevalue("postgres")
         server.create_database("new_engine")
         url = server.url("new_engine")
-    with FaultProxy(dynamodb.endpoint) as proxy:
+    # Long enough for the others to come while one is at it.
+    slow = Delay(0.2, operations=("CreateTable",))
+    with FaultProxy(dynamodb.endpoint, [slow]) as proxy:
         said = start_together(
             url, "dynamodb", DYNAMODB_ENDPOINT=proxy.endpoint,
             DYNAMODB_TABLE_PREFIX=settings.DYNAMODB_TABLE_PREFIX,

@@ -20,7 +20,7 @@ from django.utils import timezone
 from daylight.database import initialize_database, user_service
 from daylight.mirrors import Users
 from daylight.models import Plan, User
-from dbcore import deployment, local_engine
+from dbcore import bookkeeping, deployment, local_engine
 from dbcore.errors import ConfigurationError
 from dbcore.items import layout_of
 from dbcore.local_engine import LocalEngine
@@ -81,6 +81,13 @@ def test_the_first_start_makes_every_table_and_says_so(caplog: pytest.LogCapture
     assert (standing.missing, standing.differing) == ((), ())
     assert book().completed_at is not None and book().tables == names()
     assert "first deployment" in caplog.messages
+    assert initialize_database() == deployment.Standing()
+
+
+def test_where_all_is_there_no_start_waits_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    initialize_database()
+    monkeypatch.setattr(bookkeeping, "alone", lambda: pytest.fail("it waits"))
+    monkeypatch.setattr(bookkeeping, "make_ready", lambda: None)
     assert initialize_database() == deployment.Standing()
 
 
