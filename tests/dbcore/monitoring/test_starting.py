@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +15,14 @@ from django.contrib.auth.models import User as Colleague
 from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client, RequestFactory
+from pytest_django import DjangoDbBlocker
 
 from dbcore.errors import ConfigurationError
 from dbcore.monitoring import starting
 from dbcore.monitoring.health import pages
 from dbcore.monitoring.starting import STARTING, Starting, begin, until_started
 from tests.dbcore.monitoring.alerts.receivers import eventually
+from tests.support.databases import default_database
 
 
 @pytest.fixture(autouse=True)
@@ -85,17 +88,19 @@ def test_the_import_goes_on_when_the_first_try_has_failed_or_takes_long() -> Non
     has_started()
 
 
-@pytest.mark.django_db(transaction=True)
-def test_its_thread_leaves_no_connection_open() -> None:
+def test_its_thread_leaves_no_connection_open(
+    tmp_path: Path, django_db_blocker: DjangoDbBlocker
+) -> None:
     seen: list[Any] = []
 
     def initialize() -> None:
         connections["default"].ensure_connection()
         seen.append(connections["default"])
 
-    begin(initialize, 30)
-    # In memory, SQLite's is one for all threads: it is the wrapper that must be another's.
-    assert seen and seen[0] is not connections["default"]
+    given = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "file")}
+    with django_db_blocker.unblock(), default_database(given):
+        begin(initialize, 30)
+    assert not STARTING.waiting and [each.connection for each in seen] == [None]
 
 
 def test_a_process_that_ends_says_nothing_more(caplog: pytest.LogCaptureFixture) -> None:
@@ -159,15 +164,17 @@ def test_a_child_of_a_process_that_has_not_starts_by_itself(
 
 
 def test_a_fork_waits_for_a_try_that_is_about_to_end() -> None:
-    entered, forking = threading.Event(), threading.Event()
+    entered, forking, forked = (threading.Event() for _ in range(3))
 
     def initialize() -> None:
         entered.set()
         forking.wait(30)
+        forked.wait(0.2)  # a fork that does not wait for us is over by then
 
     begin(initialize, 0)
     assert entered.wait(30)
-    os.register_at_fork(before=forking.set)  # runs before ours, which was registered earlier
+    # What is registered later runs before ours, and after it in the parent.
+    os.register_at_fork(before=forking.set, after_in_parent=forked.set)
     assert in_child(lambda: str(STARTING.waiting)) == "False"
 
 
