@@ -8,6 +8,7 @@ from django.core.asgi import get_asgi_application  # noqa: E402
 
 application = get_asgi_application()
 
-from dbcore.monitoring.reporter import report_from_here  # noqa: E402  # needs the settings
+from daylight.database import initialize_database  # noqa: E402  # needs the settings
+from dbcore.monitoring.starting import begin  # noqa: E402
 
-report_from_here()
+begin(initialize_database)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import atexit
 
-from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.core.cache import caches
 from django.db import connections
@@ -24,19 +23,15 @@ from daylight.services.planning import planning_service
 from daylight.services.rate_limits import rate_limit_service
 from daylight.services.sessions import session_service
 from daylight.services.twins import end_threads, waiting
-from dbcore import bookkeeping, local_engine
-from dbcore.errors import ConfigurationError
+from dbcore import bookkeeping, deployment, local_engine
 from dbcore.migration.once import migrate_once
 from dbcore.monitoring import pools, reporter
 from dbcore.monitoring.health import run_checks
 from dbcore.monitoring.health.changes import CHANGES
 from dbcore.monitoring.health.report import HealthReport, health_report
 from dbcore.monitoring.summary import DatabaseMetrics, database_metrics
-from dbcore.schema import wanted_tables
 from dbcore.stores.choice import DYNAMODB, primary_store
-from dbcore.table_sync import sync_tables
-from dbcore.wire import close_wires, get_wire
-from dbcore.wire.answers import error_code
+from dbcore.wire import close_wires
 
 __all__ = [
     "access_service",
@@ -56,26 +51,27 @@ __all__ = [
     "user_service",
 ]
 
-PROBE_DEADLINE = 5.0  # seconds for DynamoDB's first answer
 
-
-def initialize_database() -> None:
+def initialize_database() -> deployment.Standing:
     """Bring the database layer to where it can serve: the primary store answers and has its tables,
     and with MIGRATE_FROM_SQLITE=true DynamoDB has the records of Django's database, once.
 
-    Idempotent, and safe in many processes at once. Raises DbcoreError, whose message says what is
-    wrong and what to do.
+    DynamoDB's tables are made by the first deployment alone. One that is missing later is named, in
+    what is returned and in the log, and the others are served. Idempotent, and safe in many
+    processes at once. Raises DbcoreError, whose message says what is wrong and what to do.
     """
     primary_store()  # refuses a DATABASE_PRIMARY that is none
     bookkeeping.make_ready()
     if settings.DATABASE_PRIMARY != DYNAMODB:
         bookkeeping.make_tables("daylight", "the records' tables")
+    standing = deployment.Standing()
     if settings.DATABASE_PRIMARY == DYNAMODB or settings.MIGRATE_FROM_SQLITE:
-        _make_dynamodb_ready()
+        standing = deployment.at_start()
     if settings.MIGRATE_FROM_SQLITE:
         migrate_once()
     # Not before: a migration that verifies itself must not find new records of its own source.
     reporter.report_from_here()
+    return standing
 
 
 def get_database_metrics(minutes: float = 15) -> DatabaseMetrics:
@@ -111,31 +107,6 @@ def shutdown_database() -> None:
                 connection.close()
         caches.close_all()
     local_engine.release()
-
-
-def _make_dynamodb_ready() -> None:
-    _check_dynamodb()
-    report = sync_tables()
-    if report.differences:
-        raise ConfigurationError(
-            f"tables are not as the models declare them ({'; '.join(report.differences)}): see "
-            "`manage.py sync_tables`"
-        )
-
-
-def _check_dynamodb() -> None:
-    """Raise ConfigurationError where DynamoDB does not answer, or refuses these credentials."""
-    wire = get_wire()
-    table = wanted_tables()[0].name
-    try:
-        wire.call("DescribeTable", {"TableName": table}, deadline=PROBE_DEADLINE)
-    except (BotoCoreError, ClientError) as error:
-        if error_code(error) == "ResourceNotFoundException":
-            return  # it answers; the tables come next
-        raise ConfigurationError(
-            f"DynamoDB at {wire.endpoint.url} cannot be used: {error}. See DYNAMODB_ENDPOINT, "
-            "DYNAMODB_REGION and the credentials"
-        ) from error
 
 
 pools.WAITING.append(waiting)

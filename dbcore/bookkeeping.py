@@ -1,5 +1,5 @@
 """That the tables of an application are there in Django's database: the layer's own, and the
-records'. However many processes start at once, one makes them; they must never be made by two.
+records'. However many processes start at once, one makes tables; they must never be made by two.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.utils import DatabaseError
@@ -38,17 +38,34 @@ def make_tables(application: str, what: str) -> None:
 
     ConfigurationError where they are missing and may not or cannot be made.
     """
-    try:
+    with usable():
         if not settings.DBCORE_AUTO_MIGRATE:
             if _lacks(application):
                 raise ConfigurationError(
                     f"Django's database lacks {what}: run `manage.py migrate` first"
                 )
             return
-        with _alone():
+        with alone():
             if _lacks(application):
                 refuse_foreign()
                 _migrate(application, what)
+
+
+def has(book: type[models.Model]) -> bool:
+    """Whether Django's database has this book. To ask makes no file where SQLite has none."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    is_file = connection.vendor == "sqlite" and not _is_in_memory()
+    if is_file and not Path(connection.settings_dict["NAME"]).exists():
+        return False
+    with connection.cursor() as cursor:
+        return book._meta.db_table in connection.introspection.table_names(cursor)
+
+
+@contextmanager
+def usable() -> Iterator[None]:
+    """Turns what Django's database cannot do into ConfigurationError."""
+    try:
+        yield
     except (DatabaseError, OSError) as error:
         raise ConfigurationError(f"Django's database cannot be used: {error}") from error
 
@@ -91,7 +108,7 @@ def _migrate(application: str, what: str) -> None:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def alone() -> Iterator[None]:
     """No other process is within this on the same database, where it is one of the databases of
     which we know how that is said."""
     connection = connections[DEFAULT_DB_ALIAS]

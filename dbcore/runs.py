@@ -20,6 +20,7 @@ from dbcore.errors import DbcoreError
 from dbcore.leases import LeaseHeld
 from dbcore.models import MigrationRun, Sweep
 from dbcore.progress import Watcher
+from dbcore.rights import in_words
 from dbcore.stopping import Interrupted, Stop
 
 _LEVELS = {"completed": INFO, "completed_with_dead_letters": WARNING, "interrupted": WARNING}
@@ -144,7 +145,7 @@ class Run(abc.ABC, Generic[Told, Record]):
     def words(self, error: Exception) -> str:
         """An error as people are told it."""
         if isinstance(error, (BotoCoreError, ClientError)):
-            return f"{self.other_side} ({self.report.target}): {error}"
+            return f"{self.other_side} ({self.report.target}): {in_words(error)}"
         if isinstance(error, DatabaseError):
             return f"Django's database: {error}"
         return str(error)

@@ -60,6 +60,12 @@ def wanted_tables() -> list[WantedTable]:
     return sorted([*wanted, *own_tables()], key=lambda table: table.name)
 
 
+def target_name() -> str:
+    """These tables' place, as books and people know it. A local engine's port is not part of it."""
+    place = settings.DYNAMODB_ENDPOINT or "aws"
+    return f"{place} {settings.DYNAMODB_REGION} {settings.DYNAMODB_TABLE_PREFIX}*"
+
+
 def create_table_request(layout: ItemLayout) -> Request:
     """The CreateTable request of a model's table, with what the settings say of every table."""
     types = {column.attribute: column.codec.tag for column in layout.columns}

@@ -51,6 +51,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "dbcore.monitoring.lines.requests.request_id",  # first: what the others log has it, too
+    "dbcore.monitoring.starting.until_started",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

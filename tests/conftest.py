@@ -9,7 +9,7 @@ import pytest
 
 from daylight.services import twins
 from dbcore.local_engine import LocalEngine
-from dbcore.monitoring import deadlines, reporter
+from dbcore.monitoring import deadlines, reporter, starting
 from dbcore.wire import HOOKS, close_wires
 from tests.support.tables import drop_tables
 
@@ -25,6 +25,7 @@ pytest_plugins = [
 def monitoring_ends() -> Iterator[None]:
     """What monitoring does in this process for one test is over before the next."""
     yield
+    starting.STARTING.waiting = False
     reporter._wanted = False
     if reporter._reporter is not None:
         reporter.stop()

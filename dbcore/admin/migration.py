@@ -1,6 +1,7 @@
-"""Migrations in Django's admin: runs, checkpoints and dead letters, to read.
+"""Deployments and migrations in Django's admin: runs, checkpoints and dead letters, to read.
 
-Nothing here may be changed by hand: a checkpoint that somebody moved would lose rows silently.
+Nothing here may be changed by hand: a checkpoint that somebody moved would lose rows silently, and
+without its deployment a table that was deleted would be made anew.
 """
 
 from __future__ import annotations
@@ -15,7 +16,15 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from dbcore.admin.display import ViewOnlyAdmin, report_html, shortened, took
-from dbcore.models import Checkpoint, DeadLetter, MigrationRun
+from dbcore.models import Checkpoint, DeadLetter, Deployment, MigrationRun
+
+
+@admin.register(Deployment)
+class DeploymentAdmin(ViewOnlyAdmin):
+    list_display = ("target", "began_at", "completed_at")
+    search_fields = ("target",)
+    date_hierarchy = "began_at"
+    ordering = ("-began_at",)
 
 
 @admin.register(MigrationRun)

@@ -110,6 +110,12 @@ class SharedEngine:
         state = EngineState.read(self.files.state)
         return bool(state and runs(state.pid, state.arguments))
 
+    @property
+    def keeps_data(self) -> bool:
+        """Whether what is in the engine that runs is in a file, and there again after it."""
+        state = EngineState.read(self.files.state)
+        return state is None or state.db_path is not None
+
     def stop(self, *, force: bool = False) -> bool:
         """Stops the engine; False when none runs. Others' use of it stops us, unless forced."""
         with _threads, self._start.exclusively(DECISION_TIMEOUT):

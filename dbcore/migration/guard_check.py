@@ -18,6 +18,7 @@ from dbcore.migration.ledger import Tally
 from dbcore.migration.plan import TablePlan
 from dbcore.migration.sources import Source
 from dbcore.migration.verify import Finding, Findings
+from dbcore.rights import in_words
 from dbcore.wire import Completion
 
 
@@ -65,7 +66,9 @@ class GuardCheck:
             page = completion.result
             if page is None:
                 error = completion.error
-                raise MigrationError(f"{guard_table()} cannot be read: {error}") from error
+                raise MigrationError(
+                    f"{guard_table()} cannot be read: {in_words(error)}"
+                ) from error
             if "Items" in page:
                 for item in page["Items"]:
                     self._judge(item)

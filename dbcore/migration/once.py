@@ -17,6 +17,7 @@ from dbcore.migration.report import EXIT_COMPLETE, EXIT_DEAD_LETTERS, Report
 from dbcore.migration.run import LEASE_NAME, migrate
 from dbcore.migration.sources import open_source
 from dbcore.models import Checkpoint, MigrationRun
+from dbcore.schema import target_name
 from dbcore.wire import get_wire
 
 WAITING = Event(
@@ -48,13 +49,13 @@ def migrate_once(database: str = "default") -> Report | None:
 
 def _is_done(database: str) -> bool:
     """Whether every table of the database has been copied whole to the tables that are there now,
-    and verified."""
+    and verified. One that is missing was deleted: a start neither makes it nor copies to it."""
     source = open_source(None, database)
     source.close()
     wire = get_wire()
     done = MigrationRun.objects.filter(
         source=source.name,
-        target=target.target_name(),
+        target=target_name(),
         status__in=_DONE,
         options__tables=[],
         options__verify=True,
@@ -66,12 +67,15 @@ def _is_done(database: str) -> bool:
     for plan in source.plans:
         whole = Checkpoint.objects.filter(
             source=source.name,
-            target=target.target_name(),
+            target=target_name(),
             source_table=plan.source_table,
             complete=True,
             skip_expired=False,
         ).first()
-        if whole is None or whole.table_id != target.table_id(wire, plan.layout):
+        if whole is None:
+            return False
+        there = target.table_id(wire, plan.layout)
+        if there and there != whole.table_id:
             return False
     return True
 

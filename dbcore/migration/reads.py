@@ -16,6 +16,7 @@ from dbcore.migration.encoding import Values
 from dbcore.migration.errors import MigrationError
 from dbcore.migration.flow import Flow
 from dbcore.migration.plan import Row
+from dbcore.rights import in_words
 from dbcore.wire import Completion
 
 GET_KEYS = 100  # DynamoDB's limit for one BatchGetItem
@@ -80,7 +81,7 @@ class Reader:
     ) -> None:
         if completion.result is None:
             raise MigrationError(
-                f"{self._table} cannot be read: {completion.error}"
+                f"{self._table} cannot be read: {in_words(completion.error)}"
             ) from completion.error
         responses = completion.result["Responses"]
         for item in responses.get(self._table, ()):

@@ -24,6 +24,7 @@ from dbcore.migration.rate import Rate
 from dbcore.migration.run import LEASE_NAME
 from dbcore.migration.sources import Source, open_source
 from dbcore.models import DeadLetter, MigrationRun
+from dbcore.schema import target_name
 from dbcore.wire import get_wire
 
 
@@ -43,7 +44,7 @@ class Replay:
 def replay(letters: models.QuerySet[DeadLetter, DeadLetter]) -> Replay:
     """Try open letters of this target again; MigrationError where a source cannot be opened."""
     found = Replay()
-    here = letters.filter(resolved_at=None, target=target.target_name())
+    here = letters.filter(resolved_at=None, target=target_name())
     for source_name in here.order_by("source").values_list("source", flat=True).distinct():
         of_source = here.filter(source=source_name)
         source = _open(of_source)
@@ -89,7 +90,7 @@ def _replay_table(
     found: Replay,
 ) -> None:
     run_id = letters.order_by("id").values_list("run_id", flat=True).first()
-    names = {"source": source.name, "target": target.target_name()}
+    names = {"source": source.name, "target": target_name()}
     box = DeadLetterBox(plan, copy_pass=str(uuid.uuid4()), run_id=run_id, **names)
     ledger = Ledger(Tally(), None, box)
     copy = TableCopy(source, plan, flow, ledger, CopyOptions(now=timezone.now()))

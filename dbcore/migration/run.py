@@ -23,6 +23,7 @@ from dbcore.migration.sources import Source, open_source
 from dbcore.models import MigrationRun
 from dbcore.progress import Silence, Watcher
 from dbcore.runs import Run
+from dbcore.schema import target_name
 from dbcore.wire import get_wire
 
 LEASE_NAME = "migrate_to_dynamo"
@@ -46,7 +47,7 @@ class Migration(Run[Report, MigrationRun]):
         report = Report(
             run=run_id,
             source=options.file or f"database {options.database}",
-            target=target.target_name(),
+            target=target_name(),
             dry_run=options.dry_run,
         )
         super().__init__(run_id, report, watch)

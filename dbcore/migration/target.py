@@ -3,52 +3,34 @@ deleted and made again does not share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from botocore.exceptions import ClientError
-from django.conf import settings
 
+from dbcore import deployment
 from dbcore.guards import guard_table
 from dbcore.items import ItemLayout
 from dbcore.leases import lease_table
 from dbcore.migration.errors import MigrationError
 from dbcore.schema import hold_table
 from dbcore.table_sync import sync_tables
-from dbcore.wire import Wire, get_wire
+from dbcore.wire import Wire
 from dbcore.wire.answers import error_code
 
 
-def target_name() -> str:
-    """The target as checkpoints and people know it. A local engine's port is not part of it."""
-    place = settings.DYNAMODB_ENDPOINT or "aws"
-    return f"{place} {settings.DYNAMODB_REGION} {settings.DYNAMODB_TABLE_PREFIX}*"
-
-
 def make_ready(layouts: Iterable[ItemLayout], *, make: bool = True) -> None:
-    """Make the tables that are missing; MigrationError where one cannot be used, or where one is
-    missing and not to be made."""
+    """Make the tables that were never there; MigrationError where one cannot be used, or where one
+    is missing and not to be made."""
     names = {layout.table_name for layout in layouts} | {guard_table(), lease_table()}
     if make:
         names.add(hold_table())  # copying needs none; holds and erasures do from then on
-    # Once, so that an engine out of reach is told of once and not for each table.
-    there = set(_table_names(get_wire()))
-    missing = sorted(names - there)
-    if missing and not make:
-        raise MigrationError(f"there is no table {', '.join(missing)}: nothing has been copied yet")
-    report = sync_tables(tables=sorted(names), dry_run=not make)
+        deployment.make(sorted(names))
+    elif missing := deployment.missing(sorted(names)):
+        raise MigrationError(f"there is no table {', '.join(missing)}: nothing to compare with")
+    report = sync_tables(tables=sorted(names), dry_run=True)
     if report.differences:
         listed = "; ".join(str(difference) for difference in report.differences)
         raise MigrationError(f"tables are not as they must be ({listed}): see `sync_tables`")
-
-
-def _table_names(wire: Wire) -> Iterator[str]:
-    request: dict[str, str] = {}
-    while True:
-        page = wire.call("ListTables", request)
-        yield from page["TableNames"]
-        if "LastEvaluatedTableName" not in page:
-            return
-        request = {"ExclusiveStartTableName": page["LastEvaluatedTableName"]}
 
 
 def table_id(wire: Wire, layout: ItemLayout) -> str:

@@ -29,6 +29,7 @@ from dbcore.migration.plan import Row, TablePlan
 from dbcore.migration.reads import Expected, Reader, expect
 from dbcore.migration.sources import Source
 from dbcore.migration.writes import taken_reason
+from dbcore.rights import in_words
 from dbcore.wire import Completion
 
 SEGMENTS = 8  # of a parallel scan
@@ -237,7 +238,7 @@ class ExtraCheck:
         if completion.result is None:
             table = self.layout.table_name
             raise MigrationError(
-                f"{table} cannot be read: {completion.error}"
+                f"{table} cannot be read: {in_words(completion.error)}"
             ) from completion.error
         found(completion.result)
         after = completion.result.get("LastEvaluatedKey")

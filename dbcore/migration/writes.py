@@ -22,6 +22,7 @@ from dbcore.migration.flow import Flow
 from dbcore.migration.ledger import Batch, Ledger
 from dbcore.migration.plan import Row
 from dbcore.migration.rate import UnitModel
+from dbcore.rights import in_words
 from dbcore.schema import index_count
 from dbcore.wire import Completion
 from dbcore.wire.answers import error_code
@@ -116,7 +117,7 @@ class BatchWriter:
         self, batch: Batch, rows: Sequence[Row], texts: Sequence[str], error: Exception | None
     ) -> None:
         if error is None or error_code(error) not in _REFUSALS:
-            raise MigrationError(f"{self._table} cannot be written: {error}") from error
+            raise MigrationError(f"{self._table} cannot be written: {in_words(error)}") from error
         if len(rows) == 1:
             self._ledger.dead(batch, rows[0], f"DynamoDB refuses it: {error}")
             return
@@ -245,7 +246,7 @@ class GuardedWriter:
         elif code in _REFUSALS:
             self._dead(batch, puts[0], f"DynamoDB refuses it: {error}")
         else:
-            raise MigrationError(f"{self._table} cannot be written: {error}") from error
+            raise MigrationError(f"{self._table} cannot be written: {in_words(error)}") from error
 
     def _cancelled(self, batch: Batch, puts: list[GuardedPut], attempt: int, error: Any) -> None:
         """Tell the rows whose value is taken from those that only shared their transaction."""

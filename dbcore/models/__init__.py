@@ -1,5 +1,6 @@
 """The layer's own book-keeping, in Django's database, by subject."""
 
+from dbcore.models.deployment import Deployment
 from dbcore.models.ids import new_run_id
 from dbcore.models.leases import JobLease
 from dbcore.models.migration import Checkpoint, DeadLetter, MigrationRun
@@ -21,6 +22,7 @@ __all__ = [
     "Archive",
     "Checkpoint",
     "DeadLetter",
+    "Deployment",
     "Erasure",
     "JobLease",
     "LegalHold",

@@ -41,6 +41,7 @@ from dbcore.retention.records import (
     layout_named,
 )
 from dbcore.retention.rules import users_layout
+from dbcore.rights import in_words
 
 LEASE = "update of legal holds"
 PATIENCE = 60.0  # seconds that another process may take to write the stores' items
@@ -200,8 +201,8 @@ def _enforce(keepers: Sequence[Keeper], now: dt.datetime, otherwise: str) -> Non
             sync_holds(keeper, now, again=False)
         except (DbcoreError, BotoCoreError, ClientError) as error:
             raise RetentionError(
-                f"{otherwise} {keeper.name} yet: {error}. Run the same command again, or leave it "
-                "to the next sweep"
+                f"{otherwise} {keeper.name} yet: {in_words(error)}. Run the same command again, or "
+                "leave it to the next sweep"
             ) from error
 
 

@@ -5,7 +5,6 @@ them, not from the primary alone. A store is never left out in silence.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +17,11 @@ from dbcore.items import layout_of
 from dbcore.models import Archive, MigrationRun, Sweep, SweepMark
 from dbcore.retention.keepers.choice import ORM, keeper_named, primary_keeper
 from dbcore.retention.keepers.interface import Keeper
+from dbcore.rights import in_words
 from dbcore.schema import storage_models
 from dbcore.stores.choice import DYNAMODB
-from dbcore.wire import Wire, get_wire
+from dbcore.table_sync.observe import Hasty, Observer
+from dbcore.wire import get_wire
 
 LOOK = 5.0  # seconds that DynamoDB has to say which tables there are
 
@@ -59,7 +60,9 @@ def stores_in_use() -> InUse:
     except (DbcoreError, BotoCoreError, ClientError, OSError) as error:
         if named:
             return InUse([primary, dynamo])
-        return InUse([primary], f"DynamoDB was not looked at, since it cannot be asked: {error}")
+        return InUse(
+            [primary], f"DynamoDB was not looked at, since it cannot be asked: {in_words(error)}"
+        )
     return InUse([primary, dynamo] if has_tables else [primary])
 
 
@@ -87,15 +90,6 @@ def _dynamo_has_tables() -> bool:
     wire = get_wire()
     connection, _ = wire.connect(time.monotonic() + LOOK)
     wire.release(connection)
-    wanted = {layout_of(model).table_name for model in storage_models()}
-    return any(name in wanted for name in _table_names(wire))
-
-
-def _table_names(wire: Wire) -> Iterator[str]:
-    request: dict[str, str] = {}
-    while True:
-        page = wire.call("ListTables", request, deadline=LOOK)
-        yield from page["TableNames"]
-        if "LastEvaluatedTableName" not in page:
-            return
-        request = {"ExclusiveStartTableName": page["LastEvaluatedTableName"]}
+    observer = Observer(Hasty(wire, LOOK))
+    names = (layout_of(model).table_name for model in storage_models())
+    return any(observer.describe(name) is not None for name in names)

@@ -24,6 +24,7 @@ from dbcore.retention.archives.listing import Listed
 from dbcore.retention.errors import NotProven
 from dbcore.retention.in_use import keepers_in_use
 from dbcore.retention.logged import NO_FAULT, told, worked
+from dbcore.rights import in_words
 from dbcore.stopping import Stop
 
 LEASE = "retention"
@@ -95,7 +96,7 @@ class ShelfWork(abc.ABC):
             report.error = "a second signal ended the run at once; run the same command to go on"
             return error
         except (DbcoreError, BotoCoreError, ClientError, OSError) as error:
-            report.error = str(error)
+            report.error = in_words(error)
             return error
         except DatabaseError as error:
             report.error = f"Django's database: {error}"

@@ -1,6 +1,7 @@
 """Reads what DynamoDB says of a table. Writes nothing.
 
-An engine that does not know an operation leaves a gap in what is observed, never an error.
+An operation that the engine does not know, or that we have no right to, leaves a gap in what is
+observed, never an error. DescribeTable alone is needed.
 """
 
 from __future__ import annotations
@@ -10,10 +11,17 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
+from dbcore.rights import right_of
 from dbcore.schema import Request
 from dbcore.table_sync.plan import Description, Observed
+from dbcore.wire import Wire
 
 UNKNOWN_OPERATION = "UnknownOperationException"
+# By which operation is seen what another has set.
+SHOWN_BY = {
+    "UpdateTimeToLive": "DescribeTimeToLive",
+    "UpdateContinuousBackups": "DescribeContinuousBackups",
+}
 
 
 class Caller(Protocol):
@@ -22,17 +30,35 @@ class Caller(Protocol):
     def call(self, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]: ...
 
 
+class Hasty:
+    """A wire of which no call may take longer than so many seconds."""
+
+    def __init__(self, wire: Wire, seconds: float) -> None:
+        self._wire = wire
+        self._seconds = seconds
+
+    def call(self, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """As the wire's."""
+        return self._wire.call(operation, payload, deadline=min(self._seconds, self._wire.deadline))
+
+
 def error_code(error: ClientError) -> str:
     """DynamoDB's code of an error."""
     return str(error.response["Error"]["Code"])
 
 
-class Observer:
-    """Answers about tables; `unknown` is told each operation that the engine does not know."""
+def ignore(operation: str, right: str) -> None:
+    """Whoever asks for a table's description alone has nothing to be told."""
 
-    def __init__(self, wire: Caller, unknown: Callable[[str], None]) -> None:
+
+class Observer:
+    """Answers about tables; `unknown` is told each operation that leaves a gap, and the right that
+    is lacking ("": the engine does not know it)."""
+
+    def __init__(self, wire: Caller, unknown: Callable[[str, str], None] = ignore) -> None:
         self._wire = wire
         self._unknown = unknown
+        self.refused: set[str] = set()  # operations that we have no right to
 
     def table_names(self) -> list[str]:
         """Every table of the account in this region."""
@@ -85,9 +111,12 @@ class Observer:
         try:
             return self._wire.call(operation, request)
         except ClientError as error:
-            if error_code(error) != UNKNOWN_OPERATION:
+            right = right_of(error)
+            if right:
+                self.refused.add(operation)
+            elif error_code(error) != UNKNOWN_OPERATION:
                 raise
-            self._unknown(operation)
+            self._unknown(operation, right)
             return None
 
 

@@ -17,6 +17,7 @@ Description = Mapping[str, Any]
 
 # What passes by itself, so that a wait makes sense; ARCHIVED, for one, does not.
 PASSING = frozenset({"CREATING", "UPDATING", "DELETING"})
+MADE = "create the table"
 INDEX_KINDS = {"LocalSecondaryIndexes": "local", "GlobalSecondaryIndexes": "global"}
 
 
@@ -52,7 +53,7 @@ def plan_for(wanted: WantedTable, observed: Observed) -> Plan:
     """What must happen for the table to be as wanted."""
     if observed.table is not None:
         return _Comparison(wanted, observed, observed.table).run()
-    plan = Plan([Action("create the table", "CreateTable", wanted.request)])
+    plan = Plan([Action(MADE, "CreateTable", wanted.request)])
     if wanted.ttl_attribute is not None:
         plan.actions.append(_expire(wanted.name, wanted.ttl_attribute))
     if settings.DYNAMODB_POINT_IN_TIME_RECOVERY:
@@ -100,6 +101,12 @@ def key_names(description: Description) -> list[str]:
     return [each["AttributeName"] for each in schema]
 
 
+def key_of(description: Description) -> str:
+    """The key of a table, with the types of its attributes. One with another is another table."""
+    types = _types(description)
+    return " + ".join(f"{name} ({types.get(name, '?')})" for name in key_names(description))
+
+
 def _shape(index: Description) -> str:
     """What an index is, as text: two indexes of the same shape hold the same."""
     projection = index["Projection"]["ProjectionType"]
@@ -139,7 +146,7 @@ class _Comparison:
         is_there = status in PASSING or status == "ACTIVE"
         if not is_there:
             self.plan.differences.append(f"the table is {status}")
-        now, then = (" + ".join(key_names(each)) for each in (self.table, self.request))
+        now, then = key_of(self.table), key_of(self.request)
         if now != then:
             self.plan.differences.append(
                 f"its key is {now}, wanted is {then}: records must move to a new table"

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 
 from dbcore.errors import DbcoreError
 
+_NAMED = 3  # tables that failed, in a message; the report has all
+
 
 @dataclass(frozen=True, slots=True)
 class TableReport:
@@ -75,5 +77,7 @@ class TableSyncError(DbcoreError):
     names_records = False
 
     def __init__(self, report: SyncReport) -> None:
-        super().__init__("; ".join(report.errors))
+        more = len(report.errors) - _NAMED
+        told = "; ".join(report.errors[:_NAMED])
+        super().__init__(f"{told}; and {more} tables more" if more > 0 else told)
         self.report = report

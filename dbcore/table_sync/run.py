@@ -6,10 +6,11 @@ tables, and every call here may be made twice.
 
 from __future__ import annotations
 
+import functools
+import queue
 import threading
 import time
-from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection
 from logging import DEBUG, ERROR, INFO, WARNING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,10 +18,11 @@ from django.conf import settings
 
 from dbcore import logs
 from dbcore.errors import ConfigurationError, DbcoreError
+from dbcore.rights import PAGE, in_words
 from dbcore.schema import WantedTable, wanted_tables
-from dbcore.table_sync.observe import UNKNOWN_OPERATION, Caller, Observer, error_code
+from dbcore.table_sync.observe import SHOWN_BY, UNKNOWN_OPERATION, Caller, Observer, error_code
 from dbcore.table_sync.patience import Log, Patience
-from dbcore.table_sync.plan import Action, Description, plan_for, unsettled
+from dbcore.table_sync.plan import MADE, Action, Description, Observed, Plan, plan_for, unsettled
 from dbcore.table_sync.report import SyncReport, TableReport, TableSyncError
 from dbcore.wire import get_wire
 
@@ -123,15 +125,40 @@ class _Run:
         self._lock = threading.Lock()
 
     def all(self, wanted: list[WantedTable]) -> list[TableReport]:
-        """Every table's report, in order."""
-        with ThreadPoolExecutor(WIDTH, thread_name_prefix="sync-tables") as pool:
+        """Every table's report, in order. A process that is told to end waits for no table."""
+        todo: queue.SimpleQueue[WantedTable] = queue.SimpleQueue()
+        done: queue.SimpleQueue[TableReport | BaseException] = queue.SimpleQueue()
+        for table in wanted:
+            todo.put(table)
+        work = logs.carrying(functools.partial(self._work, todo, done))
+        for _ in range(min(WIDTH, len(wanted))):
+            threading.Thread(target=work, name="sync-tables", daemon=True).start()
+        reports = {}
+        try:
+            for _ in wanted:
+                report = done.get()
+                if isinstance(report, BaseException):
+                    raise report
+                reports[report.name] = report
+        except BaseException:
+            self.interrupted.set()  # else the threads would go on
+            raise
+        return [reports[table.name] for table in wanted]
+
+    def _work(
+        self,
+        todo: queue.SimpleQueue[WantedTable],
+        done: queue.SimpleQueue[TableReport | BaseException],
+    ) -> None:
+        while not self.interrupted.is_set():
             try:
-                syncs = [_TableSync(self, table) for table in wanted]
-                return list(pool.map(_call, [logs.carrying(each.report) for each in syncs]))
-            except BaseException:
-                self.interrupted.set()  # else the pool would wait for every wait to end
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+                table = todo.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                done.put(_TableSync(self, table).report())
+            except BaseException as error:
+                done.put(error)
 
     def log(self, text: str) -> None:
         with self._lock:
@@ -151,14 +178,17 @@ class _Run:
         try:
             found = self.observer.table_names()
         except ClientError as error:  # listing is a convenience, and may not be permitted
-            self.note_once(f"tables that are not ours are not looked for: {error}")
+            self.note_once(f"tables that are not ours are not looked for: {in_words(error)}")
             return
         for name in found:
             if name.startswith(prefix) and name not in known:
                 self.note_once(f"the table {name} is not ours; it is left alone")
 
-    def note_unknown_operation(self, operation: str) -> None:
-        self.note_once(f"the engine does not know {operation}; what it sets is not looked at")
+    def note_unknown_operation(self, operation: str, right: str = "") -> None:
+        if right:
+            self.note_once(f"lacks the right {right}, and what that shows is not seen; see {PAGE}")
+        else:
+            self.note_once(f"the engine does not know {operation}; what it sets is not looked at")
 
 
 class _TableSync:
@@ -178,7 +208,7 @@ class _TableSync:
             return self._look() if self.run.dry_run else self._mend()
         except (ClientError, BotoCoreError, DbcoreError) as error:
             FAILED.log(tables=self.wanted.name, error=error)
-            return TableReport(self.wanted.name, tuple(self.done), error=str(error))
+            return TableReport(self.wanted.name, tuple(self.done), error=in_words(error))
 
     def _look(self) -> TableReport:
         observer = self.run.observer
@@ -188,7 +218,7 @@ class _TableSync:
 
     def _mend(self) -> TableReport:
         while True:
-            plan = plan_for(self.wanted, self.run.observer.observe(self._settled()))
+            plan = self._plan()
             tried = self.skipped.union(self.done)
             todo = [action for action in plan.actions if action.text not in tried]
             if not todo:
@@ -201,6 +231,17 @@ class _TableSync:
                 # A change of the table itself may change what the next one has to say.
                 if not self._do(action) or action.operation in ("CreateTable", "UpdateTable"):
                     break
+
+    def _plan(self) -> Plan:
+        """What is to be done now. Of a table that is new also what may not be looked at."""
+        observer = self.run.observer
+        plan = plan_for(self.wanted, observer.observe(self._settled()))
+        if MADE in self.done:
+            first = plan_for(self.wanted, Observed(None)).actions
+            plan.actions.extend(
+                each for each in first if SHOWN_BY.get(each.operation) in observer.refused
+            )
+        return plan
 
     def _do(self, action: Action) -> bool:
         """Try one action; False when the table must be looked at again."""
@@ -242,7 +283,7 @@ class _TableSync:
                 busy = unsettled(self.wanted, table)
             else:
                 # Right after CreateTable, DescribeTable may not know the table yet.
-                busy = "the table has not appeared" if "create the table" in self.done else None
+                busy = "the table has not appeared" if MADE in self.done else None
             if busy is None:
                 return table
             patience.pause(busy)
@@ -257,7 +298,3 @@ class _TableSync:
     def _tell_wait(self, text: str) -> None:
         self.run.log(f"{self.wanted.name}: {text}")
         WAITS.log(tables=self.wanted.name)
-
-
-def _call(report: Callable[[], TableReport]) -> TableReport:
-    return report()

@@ -22,6 +22,7 @@ from dbcore.models import (
     Archive,
     Checkpoint,
     DeadLetter,
+    Deployment,
     Erasure,
     LegalHold,
     MigrationRun,
@@ -52,6 +53,7 @@ def fill() -> None:
     """A small sample, and the book-keeping of one migration and one sweep."""
     for model, made in sample(200, seed=3, now=timezone.now()):
         model._default_manager.bulk_create(made)
+    Deployment.objects.create(target="ddb", completed_at=timezone.now(), tables=["users"])
     run = MigrationRun.objects.create(
         source="sqlite",
         target="ddb",

@@ -8,12 +8,10 @@ from __future__ import annotations
 # --- imports --------------------------------------------------------------------------------------
 import asyncio
 import json
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import PermissionDenied
-from django.db import connections
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 from django.utils.deprecation import MiddlewareMixin
@@ -27,6 +25,7 @@ from daylight.database import (
     session_service,
     user_service,
 )
+from dbcore.monitoring.starting import begin
 from dbcore.stores.errors import (
     AlreadyExists,
     Conflict,
@@ -39,18 +38,9 @@ from dbcore.stores.errors import (
 
 
 # --- start ----------------------------------------------------------------------------------------
-def make_ready() -> None:
+def start() -> None:
     """The last line of wsgi.py and asgi.py, behind `application = …`."""
-
-    def run() -> None:
-        try:
-            initialize_database()
-        finally:
-            connections.close_all()
-
-    # In a thread: an ASGI server may import asgi.py within its event loop.
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(run).result()
+    begin(initialize_database)
 
 
 # --- errors ---------------------------------------------------------------------------------------

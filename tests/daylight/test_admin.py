@@ -41,7 +41,7 @@ def records(db: None) -> None:
 
 def test_every_table_and_all_book_keeping_is_registered() -> None:
     assert len(RECORDS) == 19
-    assert len(REGISTERED) == 30
+    assert len(REGISTERED) == 31
 
 
 @every_model

@@ -17,6 +17,7 @@ from daylight.database import initialize_database, planning_service, shutdown_da
 from daylight.mirrors import Users
 from daylight.models import User
 from daylight.services.base import Service
+from dbcore import deployment
 from dbcore.errors import ConfigurationError
 from dbcore.items import layout_of
 from dbcore.local_engine import LocalEngine
@@ -143,7 +144,7 @@ def test_a_primary_that_does_not_answer_is_named(
 ) -> None:
     settings.DATABASE_PRIMARY = "dynamodb"
     settings.DYNAMODB_ENDPOINT = "http://127.0.0.1:9"
-    monkeypatch.setattr(database, "PROBE_DEADLINE", 0.1)
+    monkeypatch.setattr(deployment, "PROBE_DEADLINE", 0.1)
     with pytest.raises(ConfigurationError, match=r"127\.0\.0\.1:9 cannot be used"):
         initialize_database()
     settings.DATABASE_PRIMARY = "mongodb"

@@ -23,6 +23,7 @@ from daylight.database import (
     user_service,
 )
 from daylight.services.base import Service
+from dbcore.monitoring.starting import STARTING
 from dbcore.stores import errors
 from dbcore.stores.dynamo import DynamoStore
 from dbcore.stores.orm import OrmStore
@@ -227,9 +228,11 @@ def test_a_whole_list_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.django_db(transaction=True)
 def test_a_process_makes_itself_ready_within_an_event_loop_too() -> None:
     async def imported() -> None:
-        example_views.make_ready()
+        example_views.start()
+        assert not STARTING.waiting
 
-    example_views.make_ready()
+    example_views.start()
+    assert not STARTING.waiting
     async_to_sync(imported)()
     assert planning_service.create_plan("ana", {"title": "Lake"}).title == "Lake"
 

@@ -14,8 +14,11 @@ from django.core.management import call_command
 
 from dbcore import bookkeeping
 from dbcore.errors import ConfigurationError
+from dbcore.local_engine import LocalEngine
+from dbcore.schema import wanted_tables
 from tests.support.databases import default_database
 from tests.support.postgres import Postgres
+from tests.support.proxy import Delay, FaultProxy
 
 ROOT = Path(__file__).resolve().parents[2]
 TOGETHER = 4
@@ -32,7 +35,7 @@ print("serves")
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def start_together(url: str, primary: str) -> list[str]:
+def start_together(url: str, primary: str, **given: str) -> list[str]:
     """What each of several processes says at its end, or what was in its way."""
     environment = {
         **os.environ,
@@ -40,6 +43,7 @@ def start_together(url: str, primary: str) -> list[str]:
         "DJANGO_SETTINGS_MODULE": "settings.development",
         "DATABASE_URL": url,
         "DATABASE_PRIMARY": primary,
+        **given,
     }
     processes = [
         subprocess.Popen(
@@ -66,6 +70,28 @@ def test_on_a_new_postgresql_database(postgres: Postgres) -> None:
     postgres.create_database("new")
     said = start_together(postgres.url("new"), "postgresql")
     assert said == ["serves\n"] * TOGETHER
+
+
+@pytest.mark.parametrize("books", ["sqlite", "postgresql"])
+def test_on_a_new_engine(
+    books: str, tmp_path: Path, dynamodb: LocalEngine, settings: Any,
+    request: pytest.FixtureRequest,
+) -> None:  # fmt: skip
+    url = f"sqlite:///{tmp_path / 'new.sqlite3'}"
+    if books == "postgresql":
+        server: Postgres = request.getfixturevalue("postgres")
+        server.create_database("new_engine")
+        url = server.url("new_engine")
+    # Long enough for the others to come while one is at it.
+    slow = Delay(0.2, operations=("CreateTable",))
+    with FaultProxy(dynamodb.endpoint, [slow]) as proxy:
+        said = start_together(
+            url, "dynamodb", DYNAMODB_ENDPOINT=proxy.endpoint,
+            DYNAMODB_TABLE_PREFIX=settings.DYNAMODB_TABLE_PREFIX,
+        )  # fmt: skip
+        made = [operation for operation, _ in proxy.requests if operation == "CreateTable"]
+    assert said == ["serves\n"] * TOGETHER
+    assert len(made) == len(wanted_tables())
 
 
 @pytest.fixture

@@ -233,6 +233,7 @@ def test_a_dry_run_fails_for_a_difference_only(dynamodb: LocalEngine) -> None:
     assert "plans: DIFFERS: the local index UserPlansIndex is missing" in out.getvalue()
 
 
+@pytest.mark.django_db
 def test_tables_are_chosen_with_or_without_their_prefix(dynamodb: LocalEngine) -> None:
     full_name = layout_of(Plan).table_name
     call_command("sync_tables", table=["users", full_name], stdout=io.StringIO())
@@ -251,6 +252,7 @@ def test_an_endpoint_out_of_reach_is_one_line_and_no_traceback(settings: Setting
             call_command("sync_tables", stdout=io.StringIO(), **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.django_db
 def test_the_report_can_be_read_by_a_program(dynamodb: LocalEngine) -> None:
     out = io.StringIO()
     create(without_index(request_of(Plan), "UserPlansIndex"))

@@ -28,6 +28,7 @@ from tests.support.tables import (
 )
 
 
+@pytest.mark.django_db
 def test_a_table_with_another_key_is_reported_and_left_alone(dynamodb: LocalEngine) -> None:
     request = without_index(request_of(User), "DueDayIndex")
     request["AttributeDefinitions"][0]["AttributeName"] = "userId"
@@ -40,7 +41,7 @@ def test_a_table_with_another_key_is_reported_and_left_alone(dynamodb: LocalEngi
 
     table = report_on(report, User)
     assert table.actions == ()
-    assert table.differences[0].startswith("its key is userId, wanted is id")
+    assert table.differences[0].startswith("its key is userId (S), wanted is id (S)")
     assert report.differences == tuple(f"{table.name}: {each}" for each in table.differences)
     assert describe(request["TableName"]) == before
     with pytest.raises(CommandError, match="1 differences"):

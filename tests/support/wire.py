@@ -11,7 +11,12 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any, BinaryIO
 
-REASONS = {400: "Bad Request", 500: "Internal Server Error", 503: "Service Unavailable"}
+REASONS = {
+    400: "Bad Request",
+    403: "Forbidden",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
 
 
 @dataclass(frozen=True)

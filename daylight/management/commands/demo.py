@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from daylight.demo import Demo
+from dbcore import deployment
 from dbcore.local_engine import release, shared_engine
 
 
@@ -34,6 +35,7 @@ class Command(BaseCommand):
             raise CommandError(f"The demo's databases must be in {folder}: run `make demo`.")
         if settings.DYNAMODB_ENDPOINT != "local":
             raise CommandError("The demo runs on the local engine: DYNAMODB_ENDPOINT=local.")
+        deployment.forget_local()
         shared_engine().reset()
         try:
             status = Demo(given["rows"], timezone.now(), self.stdout._out).run()

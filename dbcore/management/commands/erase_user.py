@@ -17,6 +17,7 @@ from dbcore.retention.erasure import erase_user
 from dbcore.retention.erasure_report import ErasureReport
 from dbcore.retention.errors import HeldByLaw
 from dbcore.retention.export import without_personal_records
+from dbcore.rights import in_words
 
 EPILOG = """
 examples:
@@ -81,7 +82,7 @@ class Command(ToolCommand):
                     raise CommandError("nothing was erased")
                 report = erase_user(given["user"], **signed)
         except (DbcoreError, BotoCoreError, ClientError) as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(in_words(error)) from error
         except KeyboardInterrupt:
             raise CommandError("interrupted: the same command goes on") from None
         return report

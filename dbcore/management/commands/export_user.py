@@ -16,6 +16,7 @@ from dbcore.management.people import add_signature, login_name
 from dbcore.management.tool import ToolCommand
 from dbcore.retention.export import ExportReport, export_user, without_personal_records
 from dbcore.retention.plain_files import new_file
+from dbcore.rights import in_words
 
 EPILOG = """
 examples:
@@ -55,7 +56,7 @@ class Command(ToolCommand):
             bookkeeping.make_ready()
             report = self._export(given)
         except (DbcoreError, BotoCoreError, ClientError) as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(in_words(error)) from error
         except KeyboardInterrupt:
             raise CommandError("interrupted: nothing was written") from None
         self._tell(report)

@@ -25,6 +25,7 @@ from dbcore.retention.holds import (
     table_subject,
     user_subject,
 )
+from dbcore.rights import in_words
 
 EPILOG = """
 examples:
@@ -76,7 +77,7 @@ class Command(ToolCommand):
             bookkeeping.make_ready()
             getattr(self, f"_{given['action']}")(given)
         except (DbcoreError, BotoCoreError, ClientError) as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(in_words(error)) from error
 
     def _place(self, given: dict[str, Any]) -> None:
         subject = self._subject(given)

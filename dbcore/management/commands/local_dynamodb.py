@@ -17,6 +17,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from dbcore import deployment
 from dbcore.local_engine import EngineError, EngineState, SharedEngine, shared_engine
 
 DESCRIPTION = """\
@@ -102,6 +103,9 @@ class Command(BaseCommand):
     def _reset(self, shared: SharedEngine, *, ask: bool) -> None:
         if ask and input(f"Delete all data in {shared.files.data}? Type yes: ") != "yes":
             raise CommandError("Nothing was deleted.")
+        # Before: what the books have forgotten and is still there, the next start tells them again.
+        if why := deployment.forget_local():
+            self.stderr.write(f"Note: {why}.")
         deleted = shared.reset()
         self.stdout.write("\n".join(f"Deleted {path}" for path in deleted) or "There was no data.")
 

@@ -18,6 +18,7 @@ from dbcore.progress import RECORDS, Silence, watcher
 from dbcore.retention.restore import RestoreOptions, restore
 from dbcore.retention.restore_report import RestoreReport
 from dbcore.retention.selection import Selection, of_archives, of_record, of_table, of_user
+from dbcore.rights import in_words
 from dbcore.stopping import Stop
 
 EPILOG = """
@@ -97,7 +98,7 @@ class Command(ToolCommand):
             self._say(report, given)
             raise CommandError(report.error) from None
         except (CommandError, DbcoreError, BotoCoreError, ClientError) as error:
-            report.error = str(error)
+            report.error = in_words(error)
             self._say(report, given)
             raise CommandError(report.error) from error
         self._say(report, given)

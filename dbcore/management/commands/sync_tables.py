@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from botocore.exceptions import BotoCoreError
 from django.core.management.base import CommandError, CommandParser
 
+from dbcore import deployment
 from dbcore.errors import DbcoreError
 from dbcore.management.tool import ToolCommand
 from dbcore.table_sync import SyncReport, TableSyncError, sync_tables
@@ -52,11 +54,11 @@ class Command(ToolCommand):
         try:
             report = sync_tables(dry_run=dry_run, tables=table, log=self._tell, timeout=timeout)
         except TableSyncError as error:
-            self._print(error.report, format)
+            self._print(_booked(error.report), format)
             raise CommandError(f"{len(error.report.errors)} tables failed.") from error
         except (DbcoreError, BotoCoreError) as error:
             raise CommandError(str(error)) from error
-        self._print(report, format)
+        self._print(_booked(report), format)
         if report.differences:
             raise CommandError(
                 f"{len(report.differences)} differences cannot be mended in place; "
@@ -70,3 +72,10 @@ class Command(ToolCommand):
 
     def _print(self, report: SyncReport, format: str) -> None:
         self.stdout.write(report.as_json() if format == "json" else report.as_text())
+
+
+def _booked(report: SyncReport) -> SyncReport:
+    """The report, with a note where the books could not be told which tables are there now."""
+    there = [each.name for each in report.tables if each.error is None]
+    why = "" if report.dry_run or not there else deployment.noted(there)
+    return dataclasses.replace(report, notes=(*report.notes, why)) if why else report

@@ -13,6 +13,7 @@ from dbcore.monitoring.deadlines import in_time
 from dbcore.monitoring.health.results import Status
 from dbcore.monitoring.health.verdicts import Check, Context, Verdict, healthy
 from dbcore.monitoring.switch import unmeasured
+from dbcore.rights import lacked
 from dbcore.stores.choice import DYNAMODB
 from dbcore.table_sync.observe import Observer
 from dbcore.table_sync.plan import Description
@@ -53,7 +54,7 @@ def about_dynamodb(check: Callable[[Context, Wire], Verdict]) -> Check:
         try:
             return check(context, get_wire())
         except FAILURES as error:
-            said = error_code(error)
+            said = lacked(error) or error_code(error)
             return Verdict(at_worst(), f"DynamoDB cannot be asked ({said}): see primary_store")
 
     return asked
@@ -75,7 +76,7 @@ def descriptions(
     wire: Wire, context: Context, names: Sequence[str]
 ) -> dict[str, Description | None]:
     """DescribeTable of each; None where there is no such table. Raises FAILURES."""
-    observer = Observer(Within(wire, context), lambda operation: None)
+    observer = Observer(Within(wire, context))
     return ask_each(names, observer.describe, context)
 
 

@@ -23,6 +23,7 @@ from dbcore.monitoring.health.changes import CHANGES
 from dbcore.monitoring.health.recent import Recent
 from dbcore.monitoring.health.report import health_report
 from dbcore.monitoring.health.results import CheckResult, Status, worst
+from dbcore.monitoring.starting import STARTING
 
 DECISIVE = ("primary_store", "tables")  # without these no request can be served
 KEPT = 3.0  # seconds: a storm of probes is no load
@@ -114,10 +115,10 @@ class Live(HealthPage):
 
 
 class Ready(HealthPage):
-    """This process can serve: what it cannot do without is there."""
+    """This process can serve: it has started, and what it cannot do without is there."""
 
     def look(self, request: HttpRequest) -> None:
-        self.seen = READY.results()
+        self.seen = [STARTING.result()] if STARTING.waiting else READY.results()
         self.is_staff = _is_staff(request)
 
 

@@ -8,7 +8,8 @@ from botocore.exceptions import ClientError
 from django.conf import settings
 
 from dbcore.monitoring.health.dynamodb import Within, about_dynamodb, ask_each
-from dbcore.monitoring.health.verdicts import Context, Verdict, healthy, listed, warning
+from dbcore.monitoring.health.verdicts import Context, Verdict, healthy, listed, together, warning
+from dbcore.rights import PAGE, right_of
 from dbcore.schema import WantedTable, wanted_tables
 from dbcore.table_sync.observe import UNKNOWN_OPERATION
 from dbcore.wire import Wire
@@ -28,6 +29,7 @@ def expiry_and_backups(context: Context, wire: Wire) -> Verdict:
         questions += [f"backups {name}" for name in wanted]
     within = Within(wire, context)
     unknown: set[str] = set()
+    rights: set[str] = set()
 
     def trouble(question: str) -> str:
         what, _, name = question.partition(" ")
@@ -36,14 +38,21 @@ def expiry_and_backups(context: Context, wire: Wire) -> Verdict:
         except ClientError as error:
             if error_code(error) in _NO_TABLE:  # the check `tables` says so
                 return ""
-            if error_code(error) != UNKNOWN_OPERATION:
+            if right := right_of(error):
+                rights.add(right)
+            elif error_code(error) == UNKNOWN_OPERATION:
+                unknown.add(_ASKED[what])
+            else:
                 raise
-            unknown.add(_ASKED[what])
             return ""
         return _expiry(wanted[name], answer) if what == "ttl" else _recovery(name, answer)
 
     troubles = [text for text in ask_each(questions, trouble, context).values() if text]
-    return _verdict(troubles, sorted(unknown), is_local=wire.endpoint.loopback)
+    said = _verdict(troubles, sorted(unknown), is_local=wire.endpoint.loopback)
+    if not rights:
+        return said
+    lacking = warning(f"lacks the right {', '.join(sorted(rights))}; see {PAGE}")
+    return together([said, lacking])
 
 
 def _expiry(wanted: WantedTable, answer: dict[str, Any]) -> str:

@@ -37,7 +37,7 @@ from dbcore.table_sync.plan import (
     Description,
     Observed,
     Plan,
-    key_names,
+    key_of,
     plan_for,
     unsettled,
 )
@@ -124,8 +124,8 @@ def _dynamodb_tables(context: Context, wire: Wire) -> Verdict:
             continue
         if table["TableStatus"] not in _USABLE:
             broken.append(f"{each.name} is {table['TableStatus']}")
-        elif key_names(table) != key_names(each.request):
-            broken.append(f"{each.name} has the key {' + '.join(key_names(table))}")
+        elif key_of(table) != key_of(each.request):
+            broken.append(f"{each.name} has the key {key_of(table)}")
         else:
             drifted += [f"{each.name}: {text}" for text in _drift(each, table)]
     verdicts = []

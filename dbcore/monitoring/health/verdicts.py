@@ -16,6 +16,7 @@ from dbcore.monitoring.alerts.plain import presentable
 from dbcore.monitoring.health.results import Status, worst
 from dbcore.monitoring.pools import PoolUse
 from dbcore.monitoring.scrub import scrub_text
+from dbcore.rights import lacked
 
 _NAMED = 3  # of many, so many are named
 
@@ -85,6 +86,8 @@ def listed(names: Sequence[str]) -> str:
 
 def in_words(error: BaseException) -> str:
     """An error for people. Of what AWS refuses, the code alone: its words quote roles and keys."""
+    if lacking := lacked(error):
+        return lacking
     if isinstance(error, ClientError):
         return f"{error.response['Error']['Code']}, asked for {error.operation_name}"
     if isinstance(error, DbcoreError):

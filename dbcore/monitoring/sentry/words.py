@@ -16,6 +16,7 @@ from dbcore.errors import DbcoreError
 from dbcore.monitoring.labels import sql_names
 from dbcore.monitoring.scrub import MASK, scrub_text
 from dbcore.monitoring.sentry.facts import own_call, walk
+from dbcore.rights import lacked
 from dbcore.stores.errors import UniqueViolation
 from dbcore.wire.answers import cancellation_codes, error_code
 
@@ -58,7 +59,8 @@ def template(record: logging.LogRecord) -> str:
 def _words(error: BaseException) -> str:
     if isinstance(error, ClientError):
         codes = [error_code(error), *sorted(cancellation_codes(error))]
-        return ", ".join(each for each in codes if _CODE.fullmatch(each))
+        told = [each for each in codes if _CODE.fullmatch(each)]
+        return ", ".join(filter(None, [*told, lacked(error)]))
     if isinstance(error, Error):
         return _words_of_sql(error)
     if isinstance(error, UniqueViolation):

@@ -21,6 +21,7 @@ from dbcore.attributes import timestamp_text
 from dbcore.retention.archives.keyring import KeyRing
 from dbcore.retention.archives.storage import ArchiveStorage, Frozen
 from dbcore.retention.errors import NotProven, StorageFailed
+from dbcore.rights import in_words
 
 FOLDER = "erasures/"
 _NAME = re.compile(rf"{FOLDER}(?P<subject>[0-9a-f]{{64}})\.(?P<version>\d{{4,}})\.json")
@@ -140,4 +141,4 @@ def _storing(name: str) -> Iterator[None]:
     except (FileExistsError, FileNotFoundError):
         raise
     except (OSError, BotoCoreError, ClientError) as error:
-        raise StorageFailed(f"{name}: the storage failed: {error}") from error
+        raise StorageFailed(f"{name}: the storage failed: {in_words(error)}") from error

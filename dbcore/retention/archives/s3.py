@@ -19,6 +19,7 @@ from storages.utils import clean_name
 from dbcore.addresses import parse_endpoint
 from dbcore.errors import ConfigurationError
 from dbcore.retention.archives.storage import Facts, Frozen
+from dbcore.rights import in_words
 
 STANDARD = "STANDARD"
 THAW_DAYS = 7
@@ -63,10 +64,8 @@ class S3Archives(S3Storage):  # type: ignore[misc]
         try:
             self.client.head_bucket(Bucket=self.bucket_name)
         except ClientError as error:
-            why = {
-                "404": "there is no such bucket",
-                "403": "these credentials may not use it",
-            }.get(error.response["Error"]["Code"], str(error))
+            is_there = error.response["Error"]["Code"] != "404"
+            why = in_words(error) if is_there else "there is no such bucket"
             raise ConfigurationError(f"ARCHIVE_S3_BUCKET {self.bucket_name}: {why}") from error
         except BotoCoreError as error:
             raise ConfigurationError(f"ARCHIVE_S3_BUCKET {self.bucket_name}: {error}") from error

@@ -36,6 +36,7 @@ from dbcore.retention.archives.manifest import (
 )
 from dbcore.retention.archives.storage import ArchiveStorage, Facts, Frozen
 from dbcore.retention.errors import NotProven, NotThawed, RetentionError, StorageFailed
+from dbcore.rights import in_words
 from dbcore.tables import Tier
 
 DEEP_ARCHIVE_DAYS = 2555  # what is kept that long is hardly ever asked for again
@@ -292,4 +293,4 @@ def _storing(name: str) -> Iterator[None]:
     except FileExistsError:
         raise RetentionError(f"{name} exists already, and is not written over") from None
     except (OSError, BotoCoreError, ClientError) as error:
-        raise StorageFailed(f"{name}: the storage failed: {error}") from error
+        raise StorageFailed(f"{name}: the storage failed: {in_words(error)}") from error

@@ -7,7 +7,6 @@ import dataclasses
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 
-from django.conf import settings
 from django.utils import timezone
 
 from dbcore.attributes import Item
@@ -22,6 +21,7 @@ from dbcore.retention.keepers.dynamo_return import Returning
 from dbcore.retention.keepers.interface import HoldKey, Removal, Returned, Window
 from dbcore.retention.records import key_text, owner_of
 from dbcore.retention.rules import Rule
+from dbcore.schema import target_name
 from dbcore.tables import GlobalIndex
 from dbcore.wire import Wire, get_wire
 
@@ -42,9 +42,7 @@ class DynamoKeeper:
 
     @property
     def target(self) -> str:
-        """The target as books and people know it. A local engine's port is not part of it."""
-        place = settings.DYNAMODB_ENDPOINT or "aws"
-        return f"{place} {settings.DYNAMODB_REGION} {settings.DYNAMODB_TABLE_PREFIX}*"
+        return target_name()
 
     def lease(self, name: str, owner: str) -> Lease:
         return Lease(self.wire, name, owner)

@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from dbcore.attributes import Item
 from dbcore.items import ItemLayout
+from dbcore.rights import in_words
 from dbcore.stores.errors import StoreUnavailable
 from dbcore.wire import Completion, Pipeline, Wire
 from dbcore.wire.answers import error_code
@@ -33,8 +34,8 @@ def available() -> Iterator[None]:
     except ClientError as error:
         hint = ""
         if error_code(error) == "ResourceNotFoundException":
-            hint = ": run `manage.py sync_tables`, which makes what is missing"
-        raise StoreUnavailable(f"DynamoDB: {error}{hint}") from error
+            hint = ": restore the table if it was deleted, else run `manage.py sync_tables`"
+        raise StoreUnavailable(f"DynamoDB: {in_words(error)}{hint}") from error
     except BotoCoreError as error:
         raise StoreUnavailable(f"DynamoDB is out of reach: {error}") from error
 

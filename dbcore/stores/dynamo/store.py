@@ -19,6 +19,7 @@ from dbcore.attributes import Item
 from dbcore.fields import split_key
 from dbcore.guards import GUARD_KEY, OWNER, guard_key, guard_table
 from dbcore.items import ItemLayout, layout_of
+from dbcore.rights import in_words
 from dbcore.stores import validation
 from dbcore.stores.dynamo.queries import get_item, has_expired, run_query
 from dbcore.stores.dynamo.replicas import read_nearby
@@ -238,6 +239,6 @@ def _available() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise StoreUnavailable(f"DynamoDB: {error}") from error
+        raise StoreUnavailable(f"DynamoDB: {in_words(error)}") from error
     except BotoCoreError as error:
         raise StoreUnavailable(f"DynamoDB is out of reach: {error}") from error

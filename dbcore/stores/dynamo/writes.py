@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from dbcore.guards import Guard, guards_of
 from dbcore.items import DAY, DUE_DAY, TTL, ItemLayout
+from dbcore.rights import in_words
 from dbcore.stores.errors import AlreadyExists, StoreError, StoreUnavailable, UniqueViolation
 from dbcore.wire.answers import THROTTLED_ACTION, cancellation_codes
 
@@ -209,4 +210,4 @@ def error_of(prepared: Sequence[Prepared], error: ClientError) -> StoreError | O
     found = cancellation_codes(error)
     if found & _OVERTAKEN and found <= _OVERTAKEN | THROTTLED_ACTION:
         return Overtaken()
-    return StoreUnavailable(f"DynamoDB: {error}")
+    return StoreUnavailable(f"DynamoDB: {in_words(error)}")

@@ -28,6 +28,7 @@ from dbcore.migration.sources.opening import _table_of, open_source
 from dbcore.migration.sources.sqlite import SqliteSource
 from dbcore.models import Checkpoint, DeadLetter
 from dbcore.schema import storage_models
+from dbcore.table_sync import sync_tables
 from tests.dbcore.migration.conftest import Migrate
 from tests.dbcore.migration.legacy_file import (
     LONG_HASH_KEY,
@@ -514,11 +515,23 @@ def test_a_name_too_long_to_be_kept_unique_is_a_dead_letter_and_stops_nothing(
         assert letter["reason"] == "username is too long to be kept unique"
 
 
-def test_a_table_deleted_and_made_again_is_copied_anew(
+def delete_sessions(tables: Tables) -> str:
+    name = tables.prefix + "user_sessions"
+    tables.client.delete_table(TableName=name)
+    return name
+
+
+def test_a_table_that_was_deleted_is_copied_to_again_when_a_person_has_made_it_again(
     run: Migrate, tables: Tables, good: Legacy
 ) -> None:
     run(good)
-    tables.client.delete_table(TableName=tables.prefix + "user_sessions")
+    gone = delete_sessions(tables)
+    for options in ({}, {"verify_only": True}):
+        report = run(good, **options)
+        assert report["exit"] == 1 and gone in report["error"]
+        assert gone not in tables.names()
+    assert "manage.py sync_tables" in run(good)["error"]
+    sync_tables(tables=["user_sessions"])
     report = run(good)
     assert report["exit"] == 0
     assert counts(report, "user_sessions") == {"read": 12, "written": 12}
@@ -531,7 +544,8 @@ def test_a_checkpoint_of_a_table_deleted_since_is_not_gone_on_from(
 ) -> None:
     run(good)
     Checkpoint.objects.update(complete=False, position=5, acknowledged=5)
-    tables.client.delete_table(TableName=tables.prefix + "user_sessions")
+    delete_sessions(tables)
+    sync_tables(tables=["user_sessions"])
     report = run(good, tables=("user_sessions",))
     assert report["exit"] == 0
     assert not report["resumed"]

@@ -14,6 +14,7 @@ from dbcore.errors import ConfigurationError
 from dbcore.monitoring.alerts.channels.interface import SEND_TIMEOUT, SendFailed
 from dbcore.monitoring.alerts.messages import Message
 from dbcore.monitoring.alerts.plain import presentable
+from dbcore.rights import lacked
 
 MAX_SUBJECT = 99  # characters: SNS takes fewer than 100, ASCII, no line break
 
@@ -40,7 +41,8 @@ class Sns:
             )
         except ClientError as error:
             # The code alone: the words may quote the account and the role.
-            raise SendFailed(f"SNS answered {error.response['Error'].get('Code', '?')}") from None
+            code = error.response["Error"].get("Code", "?")
+            raise SendFailed(f"SNS: {lacked(error) or f'answered {code}'}") from None
         except BotoCoreError as error:
             raise SendFailed(presentable(f"SNS: {error}", 200)) from None
         return f"MessageId {answer['MessageId']}"

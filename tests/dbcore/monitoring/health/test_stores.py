@@ -32,9 +32,9 @@ from tests.dbcore.monitoring.health.asked import (
 from tests.support.databases import complete, default_database
 from tests.support.engine import engine_or_skip
 from tests.support.faults import Call, Custom
+from tests.support.iam import ACCOUNT, but
 from tests.support.postgres import Postgres
 from tests.support.proxy import Delay, FaultProxy, Throttle
-from tests.support.wire import Answer, make_error
 
 SQLITE = "django.db.backends.sqlite3"
 NOWHERE = "http://127.0.0.1:9"
@@ -139,23 +139,18 @@ def test_postgresql_that_is_well(postgresql_tables: None, settings: Any) -> None
 
 
 # --- A store that takes no write ------------------------------------------------------------------
-def deny(call: Call) -> Answer:
-    """IAM, to a role that may only read."""
-    return make_error(400, "com.amazon.coral.service#AccessDeniedException", "not authorized")
-
-
 @pytest.mark.parametrize("operation", ["PutItem", "DeleteItem"])
 def test_a_role_that_may_not_write_is_critical_and_says_which_half(
     site: LocalEngine, settings: Any, operation: str
 ) -> None:
-    faults = [Custom(deny, operations=(operation,))]
-    with FaultProxy(settings.DYNAMODB_ENDPOINT, faults) as proxy:
+    with FaultProxy(settings.DYNAMODB_ENDPOINT, [but(f"dynamodb:{operation}")]) as proxy:
         settings.DYNAMODB_ENDPOINT = proxy.endpoint
         found = ask("primary_store")
     assert found.status is CRITICAL
     assert "answers a read and takes no write" in found.sentence
-    assert f"AccessDeniedException, asked for {operation}" in found.sentence
-    assert lease_table() in found.sentence
+    right = f"lacks the right dynamodb:{operation} on table/{lease_table()}"
+    assert f"{right}; see docs/aws-permissions.md" in found.sentence
+    assert ACCOUNT not in found.sentence
 
 
 def test_what_is_written_to_dynamodb_is_one_row_among_the_leases_and_is_gone_again(

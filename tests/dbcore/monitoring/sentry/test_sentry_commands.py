@@ -52,7 +52,8 @@ def test_a_migration_whose_target_is_away(
     assert run("migrate_to_dynamo", "--quiet") == 1
     assert told_of(sentry.event) == {
         "command": "migrate_to_dynamo", "exit_status": "1", "db.system.name": DYNAMODB,
-        "db.operation.name": "ListTables", "error.type": "EndpointConnectionError",
+        "db.operation.name": "DescribeTable", "db.collection.name": "api_keys",
+        "error.type": "EndpointConnectionError",
     }  # fmt: skip
     sentry.assert_no_secret()
 
