@@ -28,6 +28,7 @@ from django.utils import timezone
 from django.utils.decorators import sync_and_async_middleware
 
 from dbcore.logs import Event
+from dbcore.monitoring.configured import log_notices
 from dbcore.monitoring.health.results import CheckResult, Status
 from dbcore.monitoring.health.verdicts import in_words
 
@@ -151,6 +152,7 @@ STARTING = Starting()  # of this process
 def begin(initialize: Callable[[], object], seconds: float = IMPORT_SECONDS) -> None:
     """Have this process serve once `initialize` has succeeded: the last line of wsgi.py and
     asgi.py. It may raise anything, and is tried again; `until_started` answers meanwhile."""
+    log_notices()
     STARTING.begin(initialize, seconds)
 
 
