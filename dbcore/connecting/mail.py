@@ -64,13 +64,18 @@ class _Smtp(smtplib.SMTP):
     def _get_socket(self, host: str, port: int, timeout: float | None) -> socket.socket:
         return self._opened
 
+    def handed_over(self) -> socket.socket:
+        """The connection, which is somebody else's from now on."""
+        if self.file is not None:
+            self.file.close()
+        return self._opened
+
 
 def _begin_tls(found: Found, opening: Callable[[], socket.socket]) -> socket.socket:
     """A connection on which the server has agreed to TLS."""
-    opened = opening()
+    smtp = _Smtp(opening(), found.left)
     try:
         found.at(Step.GREETING)
-        smtp = _Smtp(opened, found.left)
         code, words = smtp.connect("the connection")
         if code != 220:
             raise smtplib.SMTPConnectError(code, words)
@@ -83,9 +88,9 @@ def _begin_tls(found: Found, opening: Callable[[], socket.socket]) -> socket.soc
         code, words = smtp.docmd("STARTTLS")
         if code != 220:
             raise smtplib.SMTPResponseException(code, words)
-        return opened
+        return smtp.handed_over()
     except BaseException:
-        opened.close()
+        smtp.close()
         raise
 
 

@@ -33,7 +33,7 @@ _LATE = {
     ),
     Step.GREETING: (
         "{peer} accepts the connection and says nothing",
-        "is it the right port? One that expects TLS from the first byte waits, too{hint}",
+        "is it the right port? One that expects TLS from the first byte waits, too",
     ),
     Step.HANDSHAKE: (
         "{peer} accepts the connection and does not answer the TLS handshake",

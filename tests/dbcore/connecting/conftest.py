@@ -15,6 +15,7 @@ from dbcore.wire import close_wires
 from tests.support.certificates import Authority
 
 SECONDS = 20.0  # a busy machine may be slow; no test waits for it
+SOON = 1.0  # for those who never answer
 _NAMES = (
     "AWS_PROFILE", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN",
     "AWS_CREDENTIAL_EXPIRATION", "AWS_LAMBDA_FUNCTION_NAME", "AWS_ROLE_ARN",

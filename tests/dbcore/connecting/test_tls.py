@@ -14,7 +14,7 @@ import pytest
 
 from dbcore.connecting.reaching import NONE
 from dbcore.monitoring.health.results import Status
-from tests.dbcore.connecting.conftest import Ask, said
+from tests.dbcore.connecting.conftest import SOON, Ask, said
 from tests.dbcore.wire.server import Server, dynamodb
 from tests.support.certificates import Authority, Issued
 
@@ -151,7 +151,7 @@ def test_a_name_that_is_not_known_a_port_where_nobody_listens_and_nobody_who_ans
     assert "nothing listens at 127.0.0.1:" in said(ask("dynamodb"))
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings.DYNAMODB_ENDPOINT = f"https://127.0.0.1:{silent.getsockname()[1]}"
-        found = ask("dynamodb", 0.3)
+        found = ask("dynamodb", SOON)
     assert "does not answer the TLS handshake" in said(found)
     assert found.addresses == ("127.0.0.1",), "what was found before is kept"
 
