@@ -25,7 +25,7 @@ from daylight.services.rate_limits import rate_limit_service
 from daylight.services.sessions import session_service
 from daylight.services.twins import end_threads, waiting
 from dbcore import bookkeeping, local_engine
-from dbcore.errors import ConfigurationError
+from dbcore.errors import SEE_CONNECT, ConfigurationError
 from dbcore.migration.once import migrate_once
 from dbcore.monitoring import pools, reporter
 from dbcore.monitoring.health import run_checks
@@ -134,7 +134,7 @@ def _check_dynamodb() -> None:
             return  # it answers; the tables come next
         raise ConfigurationError(
             f"DynamoDB at {wire.endpoint.url} cannot be used: {error}. See DYNAMODB_ENDPOINT, "
-            "DYNAMODB_REGION and the credentials"
+            f"DYNAMODB_REGION and the credentials; {SEE_CONNECT}"
         ) from error
 
 

@@ -17,7 +17,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import DatabaseError
 
-from dbcore.errors import ConfigurationError
+from dbcore.errors import ConfigurationError, hinted
 from dbcore.local_engine.locks import FileLock
 
 PATIENCE = 3600.0  # seconds to wait for another process that is making tables
@@ -46,7 +46,7 @@ def make_tables(application: str, what: str) -> None:
             if _lacks(application):
                 _migrate(application, what)
     except (DatabaseError, OSError) as error:
-        raise ConfigurationError(f"Django's database cannot be used: {error}") from error
+        raise ConfigurationError(f"Django's database cannot be used: {hinted(error)}") from error
 
 
 def _lacks(application: str) -> bool:

@@ -16,7 +16,7 @@ from django.db.utils import DatabaseError
 from django.utils import timezone
 
 from dbcore import logs
-from dbcore.errors import DbcoreError
+from dbcore.errors import DbcoreError, hinted
 from dbcore.leases import LeaseHeld
 from dbcore.models import MigrationRun, Sweep
 from dbcore.progress import Watcher
@@ -144,10 +144,10 @@ class Run(abc.ABC, Generic[Told, Record]):
     def words(self, error: Exception) -> str:
         """An error as people are told it."""
         if isinstance(error, (BotoCoreError, ClientError)):
-            return f"{self.other_side} ({self.report.target}): {error}"
+            return f"{self.other_side} ({self.report.target}): {hinted(error)}"
         if isinstance(error, DatabaseError):
-            return f"Django's database: {error}"
-        return str(error)
+            return f"Django's database: {hinted(error)}"
+        return hinted(error)
 
     def tick(self) -> None:
         """Stop where a signal asked for it; LeaseLost where another has become the one at work."""

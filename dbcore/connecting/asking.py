@@ -84,13 +84,13 @@ def _clock(told: Sequence[Found]) -> Found:
         return found
     skews = {each.name: each.skew or 0.0 for each in told}
     worst = max(skews, key=lambda name: abs(skews[name]))
-    found.endpoint = platform.node()
+    found.facts["machine"] = platform.node()
     if abs(skews[worst]) <= SKEW_WARNING:
         found.answer = f"as that of {', '.join(skews)}"
         return found
     agree = [name for name, skew in skews.items() if abs(skew) <= SKEW_WARNING]
-    way = "ahead" if skews[worst] > 0 else "behind"
-    what = f"this machine's clock is {abs(skews[worst]):,.0f} seconds {way} of that of {worst}"
+    way = "ahead of" if skews[worst] > 0 else "behind"
+    what = f"this machine's clock is {abs(skews[worst]):,.0f} seconds {way} that of {worst}"
     if agree:
         what += f" (but as that of {', '.join(agree)})"
     advice = "switch on NTP on this machine (on AWS its server is 169.254.169.123)"

@@ -20,7 +20,7 @@ from django.core.files.storage import storages
 from dbcore.addresses import parse_endpoint
 from dbcore.connecting.authorities import of_botocore, of_python
 from dbcore.connecting.found import Found, Step, Trouble
-from dbcore.connecting.reaching import NONE, no_proxy_of, proxy_for, reach
+from dbcore.connecting.reaching import NONE, go_directly, proxy_for, reach
 from dbcore.connecting.refusals import lacks_right, without_right
 from dbcore.leases import lease_table
 from dbcore.monitoring.alerts.channels.sns import region_of
@@ -61,11 +61,14 @@ class Account:
 
     def client(self, service: str, region: str, endpoint: str, found: Found) -> Any:
         """A client of a service; ConfigurationError where it would speak in the clear."""
+        what = f"endpoint of {service}"
+        if endpoint:
+            parse_endpoint(endpoint, what)
         with self._lock:
             client = self.session.create_client(
                 service, region_name=region, endpoint_url=endpoint or None, config=_in_time(found)
             )
-        parse_endpoint(client.meta.endpoint_url, f"{found.setting} (or AWS_ENDPOINT_URL)")
+        parse_endpoint(client.meta.endpoint_url, what)  # AWS_ENDPOINT_URL may name another
         return client
 
 
@@ -75,10 +78,15 @@ def _in_time(found: Found) -> Config:
     )
 
 
+def _which(endpoint: str) -> str:
+    """The setting that says where a service is: that of its endpoint, or else the region."""
+    return endpoint if getattr(settings, endpoint) else "DYNAMODB_REGION"
+
+
 # --- DynamoDB -----------------------------------------------------------------------------------
 def dynamodb(found: Found, get_wire: Callable[[], Wire]) -> None:
     """Read a row among the leases, which the application reads as well; it need not be there."""
-    found.setting = "DYNAMODB_ENDPOINT and DYNAMODB_REGION"
+    found.setting = _which("DYNAMODB_ENDPOINT")
     _read_item(found, get_wire(), lease_table(), KEY)
 
 
@@ -102,10 +110,8 @@ def _no_key(request: Mapping[str, Any]) -> dict[str, Any]:
 def _read_item(found: Found, wire: Wire, table: str, key: Mapping[str, Any]) -> None:
     endpoint = wire.endpoint
     found.facts["region"], found.facts["about"] = wire.region, table
-    found.facts["proxy"] = no_proxy_of(endpoint.url, "the wire to DynamoDB")
     found.hint = _VPC.format(service="DynamoDB")
-    if found.facts["proxy"] != NONE:
-        found.hint += "; DynamoDB is called directly, also where HTTPS_PROXY is set"
+    go_directly(found, endpoint.url, "the wire to DynamoDB")
     reach(found, endpoint, of_python())
     found.at(Step.CREDENTIALS)
     wire.signer.frozen_credentials()
@@ -127,7 +133,7 @@ def _read_item(found: Found, wire: Wire, table: str, key: Mapping[str, Any]) -> 
 # --- The others -----------------------------------------------------------------------------------
 def s3(found: Found, account: Account) -> None:
     """HeadBucket of the bucket of archives, by the storage that writes them."""
-    found.setting, found.hint = "ARCHIVE_S3_ENDPOINT", _VPC.format(service="S3")
+    found.setting, found.hint = _which("ARCHIVE_S3_ENDPOINT"), _VPC.format(service="S3")
     storage: Any = storages.create_storage(settings.STORAGES["archives"])
     bucket = found.facts["about"] = storage.bucket_name
     storage.client_config = storage.client_config.merge(_in_time(found))
@@ -157,7 +163,7 @@ def _look_at_region(found: Found, client: Any, headers: Mapping[str, str]) -> No
 
 def sns(found: Found, account: Account) -> None:
     """GetTopicAttributes of the topic of alerts: nothing is published."""
-    found.setting, found.hint = "ALERT_SNS_ENDPOINT", _VPC.format(service="SNS")
+    found.setting, found.hint = "ALERT_SNS_TOPIC", _VPC.format(service="SNS")
     topic = found.facts["about"] = settings.ALERT_SNS_TOPIC
     client = account.client("sns", region_of(topic), settings.ALERT_SNS_ENDPOINT, found)
     try:
@@ -178,7 +184,7 @@ def sns(found: Found, account: Account) -> None:
 
 def cloudwatch(found: Found, account: Account) -> None:
     """ListMetrics of the namespace: nothing is put there."""
-    found.setting, found.hint = "DB_CLOUDWATCH_ENDPOINT", _VPC.format(service="monitoring")
+    found.setting, found.hint = _which("DB_CLOUDWATCH_ENDPOINT"), _VPC.format(service="monitoring")
     name = found.facts["about"] = settings.DB_CLOUDWATCH_NAMESPACE
     region, endpoint = settings.DYNAMODB_REGION, settings.DB_CLOUDWATCH_ENDPOINT
     client = account.client("cloudwatch", region, endpoint, found)
@@ -196,7 +202,7 @@ def cloudwatch(found: Found, account: Account) -> None:
 
 def sts(found: Found, account: Account) -> None:
     """GetCallerIdentity, which needs no right: whose the credentials are."""
-    found.setting, found.hint = "AWS_ENDPOINT_URL_STS", _VPC.format(service="STS")
+    found.setting, found.hint = "DYNAMODB_REGION", _VPC.format(service="STS")
     client = account.client("sts", settings.DYNAMODB_REGION, "", found)
     # Without it nothing fails but credentials that come from it, and those are a line of their own.
     found.at_worst = Status.WARNING
@@ -210,7 +216,7 @@ def _call(
 ) -> dict[str, Any]:
     """Go the way to a service as its client does, and then have it make the call."""
     url = client.meta.endpoint_url
-    endpoint = parse_endpoint(url, found.setting)
+    endpoint = parse_endpoint(url)
     found.facts["region"], found.facts["proxy"] = client.meta.region_name, NONE
     reach(found, endpoint, of_botocore(account.session), proxy_for(url))
     found.at(Step.CALL, f"{endpoint.host}:{endpoint.port}")

@@ -63,6 +63,7 @@ class Found:
     doing: Step = Step.BEGIN
     peer: str = ""  # who is being asked at this step: the target, a proxy, a name server
     hint: str = ""  # where to look when nothing answers
+    direct: str = ""  # that its client goes no way that others go
 
     @property
     def left(self) -> float:

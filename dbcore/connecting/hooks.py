@@ -9,7 +9,7 @@ from django.conf import settings
 from dbcore.addresses import parse_hook, parse_sentry
 from dbcore.connecting.authorities import of_python, of_sentry
 from dbcore.connecting.found import Found
-from dbcore.connecting.reaching import no_proxy_of, proxy_for, reach
+from dbcore.connecting.reaching import NONE, go_directly, proxy_for, reach
 
 _HINT = "a network without internet needs a way out to {host}"
 
@@ -18,7 +18,7 @@ def hook(found: Found, setting: str, channel: str) -> None:
     """The hook that a setting has."""
     found.setting = setting
     address = parse_hook(getattr(settings, setting), setting)
-    found.facts["proxy"] = no_proxy_of(address.url, "the sender of alerts")
+    go_directly(found, address.url, "the sender of alerts")
     found.hint = _HINT.format(host=address.host)
     reach(found, address, of_python())
     found.answer = f"not asked; `manage.py send_test_alert --channel {channel}` sends a test"
@@ -30,7 +30,7 @@ def sentry(found: Found) -> None:
     address = parse_sentry(settings.SENTRY_DSN)
     # The SDK takes the proxy for plain HTTP where there is none for its own.
     proxy = proxy_for(address.url) or proxy_for(f"http://{address.host_header}")
-    found.facts["proxy"] = "none"
+    found.facts["proxy"] = NONE
     found.hint = _HINT.format(host=address.host)
     reach(found, address, of_sentry(), proxy)
     found.answer = "not asked; `manage.py send_test_alert --sentry` sends a test"

@@ -24,7 +24,8 @@ BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 
 def mail(found: Found) -> None:
     """The server that EMAIL_URL names."""
-    host, port = str(settings.EMAIL_HOST), int(settings.EMAIL_PORT)
+    host = str(settings.EMAIL_HOST)
+    port = int(settings.EMAIL_PORT or (smtplib.SMTP_SSL_PORT if settings.EMAIL_USE_SSL else 25))
     found.setting, found.endpoint = "EMAIL_URL", f"{_scheme()}://{host}:{port}"
     found.hint = "many networks close port 25: ask for 587"
     opening: Callable[[], socket.socket] = functools.partial(open_socket, found, host, port)

@@ -14,6 +14,7 @@ import http.client
 import socket
 import ssl
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies
 
@@ -43,9 +44,12 @@ def proxy_for(url: str) -> str:
     return found if "://" in found or not found else f"http://{found}"
 
 
-def no_proxy_of(url: str, who: str) -> str:
-    """What to say of the proxy of a client that uses none."""
-    return f"{NONE}: {who} does not use HTTPS_PROXY" if proxy_for(url) else NONE
+def go_directly(found: Found, url: str, who: str) -> None:
+    """Note that the client of a target uses no proxy, also where botocore would use one."""
+    found.facts["proxy"] = NONE
+    if proxy_for(url):
+        found.direct = f"{who} does not use HTTPS_PROXY, which is set"
+        found.facts["proxy"] = f"{NONE}: {who} does not use HTTPS_PROXY"
 
 
 def reach(found: Found, endpoint: Endpoint, authorities: Authorities, proxy: str = "") -> None:
@@ -72,16 +76,21 @@ def open_socket(found: Found, host: str, port: int) -> socket.socket:
     for left, (family, kind, protocol, _, address) in zip(
         range(len(places), 0, -1), places, strict=True
     ):
-        connection = socket.socket(family, kind, protocol)
         try:
-            connection.settimeout(max(found.left / left, 0.05))
-            connection.connect(address)
-            connection.settimeout(found.left)
-            return connection
+            return _connected(socket.socket(family, kind, protocol), address, found.left / left)
         except OSError as error:
-            connection.close()
             failures.append(error)
     raise next((each for each in failures if isinstance(each, TimeoutError)), failures[-1])
+
+
+def _connected(connection: socket.socket, address: Any, seconds: float) -> socket.socket:
+    try:
+        connection.settimeout(seconds)
+        connection.connect(address)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def secure(found: Found, opening: Opening, host: str, authorities: Authorities) -> None:
@@ -168,9 +177,9 @@ def _tunnel(found: Found, proxy: str, endpoint: Endpoint) -> socket.socket:
     raw = open_socket(found, str(parts.hostname), _port(parts))
     found.addresses = ()  # those were the proxy's
     try:
+        raw.settimeout(found.left)
         if parts.scheme == "https":
-            found.at(Step.HANDSHAKE)
-            raw = ssl.create_default_context().wrap_socket(raw, server_hostname=parts.hostname)
+            raw = _tls_to_proxy(found, raw, parts)
         found.at(Step.PROXY)
         if endpoint.secure:
             _ask_to_connect(found, raw, parts, endpoint)
@@ -178,6 +187,17 @@ def _tunnel(found: Found, proxy: str, endpoint: Endpoint) -> socket.socket:
     except BaseException:
         raw.close()
         raise
+
+
+def _tls_to_proxy(found: Found, raw: socket.socket, proxy: SplitResult) -> ssl.SSLSocket:
+    found.at(Step.HANDSHAKE)
+    try:
+        return ssl.create_default_context().wrap_socket(raw, server_hostname=proxy.hostname)
+    except ssl.SSLCertVerificationError as error:
+        raise Trouble(
+            f"the certificate of the proxy {_shown(proxy)} is refused ({error.verify_message})",
+            "see HTTPS_PROXY; a proxy that is spoken to in plain text is http://HOST:PORT",
+        ) from error
 
 
 def _ask_to_connect(
@@ -189,7 +209,6 @@ def _ask_to_connect(
     if proxy.username is not None:
         account = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
         lines.append(f"Proxy-Authorization: Basic {base64.b64encode(account.encode()).decode()}")
-    raw.settimeout(found.left)
     raw.sendall("\r\n".join([*lines, "", ""]).encode())
     answer = http.client.HTTPResponse(raw, method="CONNECT")
     try:
@@ -203,6 +222,7 @@ def _ask_to_connect(
         answer.close()  # which leaves the connection open
     if answer.status != 200:
         raise _refusal(answer.status, answer.reason, _shown(proxy), where)
+    found.peer = where
 
 
 _PROXY_ADVICE = {

@@ -98,10 +98,10 @@ def refused(error: ClientError, found: Found) -> Trouble:
 
 def _signature(code: str, found: Found) -> Trouble:
     if found.skew is not None and abs(found.skew) > SKEW_WARNING:
-        way = "ahead" if found.skew > 0 else "behind"
+        way = "ahead of" if found.skew > 0 else "behind"
         return Trouble(
             f"AWS refuses what is signed by this machine's clock, {abs(found.skew):,.0f} seconds "
-            f"{way} of its own ({code})",
+            f"{way} its own ({code})",
             "switch on NTP (on AWS its server is 169.254.169.123); see `clock`",
         )
     return Trouble(

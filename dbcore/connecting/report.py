@@ -64,13 +64,15 @@ def lines(found: Found, at: dt.datetime) -> Iterator[tuple[str, str]]:
         more = len(found.addresses) - _ADDRESSES
         said = ", ".join(found.addresses[:_ADDRESSES])
         yield "addresses", said + (f" and {more} more" if more > 0 else "")
-    yield from found.facts.items()
+    if "proxy" in found.facts:
+        yield "proxy", found.facts["proxy"]
     if found.tls is not None:
         yield from _of_tls(found.tls, at)
     elif found.endpoint.startswith(("http://", "redis://", "smtp://")):
         yield "TLS", "none"
     if found.authorities:
         yield "CAs", found.authorities
+    yield from ((name, value) for name, value in found.facts.items() if name != "proxy")
     if found.skew is not None:
         yield "clock", f"{-found.skew:+,.0f} s from ours" if found.skew else "as ours"
     if found.answer:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from botocore.exceptions import BotoCoreError
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS
 
@@ -99,8 +100,8 @@ def _dynamodb() -> Iterator[Target]:
     yield Target("dynamodb", partial(aws.dynamodb, get_wire=get_wire), unused=unused)
     try:
         replicas: Sequence[Replica] = configured_replicas()
-    except ConfigurationError as error:
-        yield Target("dynamodb:replicas", partial(_wrong, error=error))
+    except (ConfigurationError, BotoCoreError) as error:
+        yield Target("dynamodb:replicas", partial(_wrong, error=error), unused=unused)
         return
     for each in replicas:
         request = create_table_request(layout_of(storage_models()[0]))
@@ -108,7 +109,7 @@ def _dynamodb() -> Iterator[Target]:
         yield Target(f"dynamodb:{each.wire.region}", ask, unused=unused)
 
 
-def _wrong(found: Found, error: ConfigurationError) -> None:
+def _wrong(found: Found, error: Exception) -> None:
     found.setting = "DYNAMODB_REPLICA_REGIONS"
     raise error
 

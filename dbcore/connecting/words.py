@@ -90,12 +90,19 @@ def explain(error: BaseException, found: Found) -> Trouble:
 def late(found: Found) -> Trouble:
     """What it means that a step was not done in time."""
     what, advice = _LATE[found.doing]
-    said = {"peer": found.peer or found.name, "hint": found.hint and f"; {found.hint}"}
+    hints = "".join(f"; {each}" for each in (found.hint, found.direct) if each)
+    said = {"peer": found.peer or found.name, "hint": hints}
     return Trouble(what.format(**said), advice.format(**said))
 
 
 def _of_the_way(error: OSError, found: Found) -> Trouble:
-    peer = found.peer or found.name
+    trouble = _on_the_way(error, found, found.peer or found.name)
+    if found.direct:
+        return Trouble(trouble.what, f"{trouble.advice}; {found.direct}")
+    return trouble
+
+
+def _on_the_way(error: OSError, found: Found, peer: str) -> Trouble:
     if isinstance(error, socket.gaierror):
         return Trouble(
             f"the name {peer} is not known ({error.strerror})",

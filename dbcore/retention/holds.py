@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.db import models, transaction
 
 from dbcore.attributes import Item, check_text
-from dbcore.errors import DbcoreError, InvalidValue
+from dbcore.errors import DbcoreError, InvalidValue, hinted
 from dbcore.items import ItemLayout
 from dbcore.leases import LeaseHeld
 from dbcore.models import LegalHold, new_run_id
@@ -200,8 +200,8 @@ def _enforce(keepers: Sequence[Keeper], now: dt.datetime, otherwise: str) -> Non
             sync_holds(keeper, now, again=False)
         except (DbcoreError, BotoCoreError, ClientError) as error:
             raise RetentionError(
-                f"{otherwise} {keeper.name} yet: {error}. Run the same command again, or leave it "
-                "to the next sweep"
+                f"{otherwise} {keeper.name} yet: {hinted(error)}. Run the same command again, or "
+                "leave it to the next sweep"
             ) from error
 
 

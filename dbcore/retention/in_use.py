@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from dbcore.errors import DbcoreError
+from dbcore.errors import DbcoreError, hinted
 from dbcore.items import layout_of
 from dbcore.models import Archive, MigrationRun, Sweep, SweepMark
 from dbcore.retention.keepers.choice import ORM, keeper_named, primary_keeper
@@ -59,7 +59,9 @@ def stores_in_use() -> InUse:
     except (DbcoreError, BotoCoreError, ClientError, OSError) as error:
         if named:
             return InUse([primary, dynamo])
-        return InUse([primary], f"DynamoDB was not looked at, since it cannot be asked: {error}")
+        return InUse(
+            [primary], f"DynamoDB was not looked at, since it cannot be asked: {hinted(error)}"
+        )
     return InUse([primary, dynamo] if has_tables else [primary])
 
 

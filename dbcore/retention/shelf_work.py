@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.db.utils import DatabaseError
 
 from dbcore import bookkeeping
-from dbcore.errors import DbcoreError
+from dbcore.errors import DbcoreError, hinted
 from dbcore.logs import Event
 from dbcore.models import Archive, new_run_id
 from dbcore.progress import Watcher
@@ -95,10 +95,10 @@ class ShelfWork(abc.ABC):
             report.error = "a second signal ended the run at once; run the same command to go on"
             return error
         except (DbcoreError, BotoCoreError, ClientError, OSError) as error:
-            report.error = str(error)
+            report.error = hinted(error)
             return error
         except DatabaseError as error:
-            report.error = f"Django's database: {error}"
+            report.error = f"Django's database: {hinted(error)}"
             return error
         finally:
             self.watch.close()

@@ -17,6 +17,7 @@ from django.utils import timezone
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
+from dbcore.errors import SEE_CONNECT
 from dbcore.management.commands.monitor import seconds
 from dbcore.management.tool import ToolCommand, a_reader_may_leave
 from dbcore.monitoring.deadlines import in_time
@@ -143,5 +144,6 @@ def _tables(seen: Seen) -> RenderableType:
     if seen.metrics is not None:
         shown += ["", operations_table(seen.metrics)]
     elif seen.with_metrics:
-        shown += ["", "what was measured cannot be read: the primary store does not answer"]
+        said = f"the primary store does not answer: {SEE_CONNECT}"
+        shown += ["", f"what was measured cannot be read: {said}"]
     return Group(*shown)

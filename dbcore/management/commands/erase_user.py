@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.core.management.base import CommandError
 
 from dbcore import bookkeeping
-from dbcore.errors import DbcoreError
+from dbcore.errors import DbcoreError, hinted
 from dbcore.management.people import add_signature, agrees
 from dbcore.management.tool import ToolCommand
 from dbcore.retention.erasure import erase_user
@@ -81,7 +81,7 @@ class Command(ToolCommand):
                     raise CommandError("nothing was erased")
                 report = erase_user(given["user"], **signed)
         except (DbcoreError, BotoCoreError, ClientError) as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(hinted(error)) from error
         except KeyboardInterrupt:
             raise CommandError("interrupted: the same command goes on") from None
         return report

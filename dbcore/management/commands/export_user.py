@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.core.management.base import CommandError
 
 from dbcore import bookkeeping
-from dbcore.errors import DbcoreError
+from dbcore.errors import DbcoreError, hinted
 from dbcore.management.people import add_signature, login_name
 from dbcore.management.tool import ToolCommand
 from dbcore.retention.export import ExportReport, export_user, without_personal_records
@@ -55,7 +55,7 @@ class Command(ToolCommand):
             bookkeeping.make_ready()
             report = self._export(given)
         except (DbcoreError, BotoCoreError, ClientError) as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(hinted(error)) from error
         except KeyboardInterrupt:
             raise CommandError("interrupted: nothing was written") from None
         self._tell(report)

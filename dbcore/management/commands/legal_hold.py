@@ -11,7 +11,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from dbcore import bookkeeping
-from dbcore.errors import DbcoreError
+from dbcore.errors import DbcoreError, hinted
 from dbcore.management.people import end_of
 from dbcore.management.tool import ToolCommand
 from dbcore.models import LegalHold
@@ -76,7 +76,7 @@ class Command(ToolCommand):
             bookkeeping.make_ready()
             getattr(self, f"_{given['action']}")(given)
         except (DbcoreError, BotoCoreError, ClientError) as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(hinted(error)) from error
 
     def _place(self, given: dict[str, Any]) -> None:
         subject = self._subject(given)

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.core.management.base import CommandError
 
 from dbcore import bookkeeping
-from dbcore.errors import DbcoreError
+from dbcore.errors import DbcoreError, hinted
 from dbcore.management.people import add_signature, agrees, day_or_instant, end_of, login_name
 from dbcore.management.tool import ToolCommand
 from dbcore.progress import RECORDS, Silence, watcher
@@ -97,7 +97,7 @@ class Command(ToolCommand):
             self._say(report, given)
             raise CommandError(report.error) from None
         except (CommandError, DbcoreError, BotoCoreError, ClientError) as error:
-            report.error = str(error)
+            report.error = hinted(error)
             self._say(report, given)
             raise CommandError(report.error) from error
         self._say(report, given)

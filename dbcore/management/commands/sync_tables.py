@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError
 from django.core.management.base import CommandError, CommandParser
 
-from dbcore.errors import DbcoreError
+from dbcore.errors import DbcoreError, hinted
 from dbcore.management.tool import ToolCommand
 from dbcore.table_sync import SyncReport, TableSyncError, sync_tables
 from dbcore.table_sync.run import TIMEOUT
@@ -55,7 +55,7 @@ class Command(ToolCommand):
             self._print(error.report, format)
             raise CommandError(f"{len(error.report.errors)} tables failed.") from error
         except (DbcoreError, BotoCoreError) as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(hinted(error)) from error
         self._print(report, format)
         if report.differences:
             raise CommandError(

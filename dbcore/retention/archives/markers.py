@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.core.files.base import ContentFile
 
 from dbcore.attributes import timestamp_text
+from dbcore.errors import hinted
 from dbcore.retention.archives.keyring import KeyRing
 from dbcore.retention.archives.storage import ArchiveStorage, Frozen
 from dbcore.retention.errors import NotProven, StorageFailed
@@ -140,4 +141,4 @@ def _storing(name: str) -> Iterator[None]:
     except (FileExistsError, FileNotFoundError):
         raise
     except (OSError, BotoCoreError, ClientError) as error:
-        raise StorageFailed(f"{name}: the storage failed: {error}") from error
+        raise StorageFailed(f"{name}: the storage failed: {hinted(error)}") from error

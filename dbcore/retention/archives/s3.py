@@ -17,7 +17,7 @@ from storages.backends.s3 import S3Storage
 from storages.utils import clean_name
 
 from dbcore.addresses import parse_endpoint
-from dbcore.errors import ConfigurationError
+from dbcore.errors import ConfigurationError, hinted
 from dbcore.retention.archives.storage import Facts, Frozen
 
 STANDARD = "STANDARD"
@@ -69,7 +69,9 @@ class S3Archives(S3Storage):  # type: ignore[misc]
             }.get(error.response["Error"]["Code"], str(error))
             raise ConfigurationError(f"ARCHIVE_S3_BUCKET {self.bucket_name}: {why}") from error
         except BotoCoreError as error:
-            raise ConfigurationError(f"ARCHIVE_S3_BUCKET {self.bucket_name}: {error}") from error
+            raise ConfigurationError(
+                f"ARCHIVE_S3_BUCKET {self.bucket_name}: {hinted(error)}"
+            ) from error
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
         """The name itself: another would be an object that no manifest names."""

@@ -20,6 +20,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
 from dbcore.attributes import Item
+from dbcore.errors import hinted
 from dbcore.items import ItemLayout
 from dbcore.retention.archives import content, markers, sealing
 from dbcore.retention.archives.files import write_new
@@ -292,4 +293,4 @@ def _storing(name: str) -> Iterator[None]:
     except FileExistsError:
         raise RetentionError(f"{name} exists already, and is not written over") from None
     except (OSError, BotoCoreError, ClientError) as error:
-        raise StorageFailed(f"{name}: the storage failed: {error}") from error
+        raise StorageFailed(f"{name}: the storage failed: {hinted(error)}") from error

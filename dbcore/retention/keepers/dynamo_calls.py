@@ -11,6 +11,7 @@ import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dbcore.attributes import Item
+from dbcore.errors import hinted
 from dbcore.items import ItemLayout
 from dbcore.stores.errors import StoreUnavailable
 from dbcore.wire import Completion, Pipeline, Wire
@@ -36,7 +37,7 @@ def available() -> Iterator[None]:
             hint = ": run `manage.py sync_tables`, which makes what is missing"
         raise StoreUnavailable(f"DynamoDB: {error}{hint}") from error
     except BotoCoreError as error:
-        raise StoreUnavailable(f"DynamoDB is out of reach: {error}") from error
+        raise StoreUnavailable(f"DynamoDB is out of reach: {hinted(error)}") from error
 
 
 def together(

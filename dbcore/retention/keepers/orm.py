@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from dbcore import append_only
 from dbcore.attributes import Item
+from dbcore.errors import hinted
 from dbcore.items import ItemLayout
 from dbcore.job_leases import SqlLease
 from dbcore.models import LegalHold
@@ -212,7 +213,7 @@ class OrmKeeper:
         try:
             yield
         except (DatabaseError, InterfaceError) as error:
-            raise StoreUnavailable(f"database {self.alias}: {error}") from error
+            raise StoreUnavailable(f"database {self.alias}: {hinted(error)}") from error
 
 
 def _kept_key(rule: Rule, item: Item) -> Any:

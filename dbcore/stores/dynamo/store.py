@@ -16,6 +16,7 @@ from django.db import models
 from django.utils import timezone
 
 from dbcore.attributes import Item
+from dbcore.errors import hinted
 from dbcore.fields import split_key
 from dbcore.guards import GUARD_KEY, OWNER, guard_key, guard_table
 from dbcore.items import ItemLayout, layout_of
@@ -240,4 +241,4 @@ def _available() -> Iterator[None]:
     except ClientError as error:
         raise StoreUnavailable(f"DynamoDB: {error}") from error
     except BotoCoreError as error:
-        raise StoreUnavailable(f"DynamoDB is out of reach: {error}") from error
+        raise StoreUnavailable(f"DynamoDB is out of reach: {hinted(error)}") from error

@@ -76,8 +76,8 @@ def test_a_clock_ten_minutes_off_is_told_by_the_call_that_fails_for_it_and_by_it
         found, clock = connect(SECONDS, ["dynamodb"])
     assert (found.status, clock.status) == (Status.CRITICAL, Status.CRITICAL)
     assert "AWS refuses what is signed by this machine's clock" in said(found)
-    assert "seconds behind of its own (InvalidSignatureException)" in said(found)
-    assert "seconds behind of that of dynamodb -> switch on NTP" in said(clock)
+    assert "seconds behind its own (InvalidSignatureException)" in said(found)
+    assert "seconds behind that of dynamodb -> switch on NTP" in said(clock)
     assert found.skew is not None and -602 <= found.skew <= -598
 
 
