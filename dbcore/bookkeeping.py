@@ -21,6 +21,7 @@ from django.db.utils import DatabaseError
 
 from dbcore.errors import ConfigurationError
 from dbcore.local_engine.locks import FileLock
+from dbcore.rights import in_words
 
 PATIENCE = 3600.0  # seconds to wait for another process that is making tables
 SHOWN = 5  # tables that a message names
@@ -67,7 +68,7 @@ def usable() -> Iterator[None]:
     try:
         yield
     except (DatabaseError, OSError) as error:
-        raise ConfigurationError(f"Django's database cannot be used: {error}") from error
+        raise ConfigurationError(f"Django's database cannot be used: {in_words(error)}") from error
 
 
 def refuse_foreign() -> None:

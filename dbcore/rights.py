@@ -1,5 +1,5 @@
-"""Which right a call lacked that AWS refused, in words. AWS's own, which quote accounts, roles and
-keys, must not come out of here.
+"""Errors of stores for people: which right AWS says a call lacked, or who tells why something is out
+of reach. AWS's own words, which quote accounts, roles and keys, must not come out of here.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ import re
 from typing import Any
 
 from botocore.exceptions import ClientError
+
+from dbcore.errors import SEE_CONNECT, is_out_of_reach
 
 PAGE = "docs/aws-permissions.md"
 # As DynamoDB, CloudWatch and KMS, S3, and SNS say it; the answer to a HEAD is its status alone.
@@ -55,9 +57,12 @@ def lacked(error: BaseException) -> str:
 
 
 def in_words(error: BaseException | None) -> str:
-    """An error for people: a right that is lacking by its name, all else as it says itself."""
+    """An error for people: a right that is lacking by its name, all else as it says itself; where
+    something could not be reached, also who says why."""
     lacking = "" if error is None else lacked(error)
-    return f"this process {lacking}" if lacking else str(error)
+    if lacking:
+        return f"this process {lacking}"
+    return f"{error}; {SEE_CONNECT}" if error and is_out_of_reach(error) else str(error)
 
 
 def _said(error: BaseException) -> str:

@@ -147,8 +147,8 @@ class Run(abc.ABC, Generic[Told, Record]):
         if isinstance(error, (BotoCoreError, ClientError)):
             return f"{self.other_side} ({self.report.target}): {in_words(error)}"
         if isinstance(error, DatabaseError):
-            return f"Django's database: {error}"
-        return str(error)
+            return f"Django's database: {in_words(error)}"
+        return in_words(error)
 
     def tick(self) -> None:
         """Stop where a signal asked for it; LeaseLost where another has become the one at work."""

@@ -21,6 +21,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from dbcore.admin.charts import POINTS, line_chart
+from dbcore.errors import SEE_CONNECT
 from dbcore.models import AlertState
 from dbcore.monitoring.deadlines import in_time
 from dbcore.monitoring.health import run_checks, worst
@@ -87,7 +88,9 @@ def overview(request: HttpRequest) -> TemplateResponse:
 def _why(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return f"it took longer than {DEADLINE:g} s: look at fewer hours"
-    return "the primary store does not answer" if isinstance(error, StoreError) else repr(error)
+    if isinstance(error, StoreError):
+        return f"the primary store does not answer: {SEE_CONNECT}"
+    return repr(error)
 
 
 def operations(found: Windows) -> list[Operation]:

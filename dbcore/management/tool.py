@@ -3,8 +3,11 @@ means one thing."""
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import RawDescriptionHelpFormatter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol
 
 from django.conf import settings
@@ -12,6 +15,17 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from dbcore import logs
 from dbcore.management.saying import Saying, is_logged
+
+
+@contextmanager
+def a_reader_may_leave() -> Iterator[None]:
+    """Whoever reads standard output may have seen enough: exit with 1, and quietly."""
+    try:
+        yield
+    except BrokenPipeError:
+        # Nor may Python's own last flush of it fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)  # as rich does with its tables: not well, for nobody was told so
 
 
 class Ended(Protocol):

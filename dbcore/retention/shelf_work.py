@@ -99,7 +99,7 @@ class ShelfWork(abc.ABC):
             report.error = in_words(error)
             return error
         except DatabaseError as error:
-            report.error = f"Django's database: {error}"
+            report.error = f"Django's database: {in_words(error)}"
             return error
         finally:
             self.watch.close()

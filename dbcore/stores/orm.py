@@ -15,6 +15,7 @@ from django.db.utils import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from dbcore.items import ItemLayout, UniqueField, layout_of
+from dbcore.rights import in_words
 from dbcore.stores import validation
 from dbcore.stores.errors import (
     AlreadyExists,
@@ -276,4 +277,4 @@ class OrmStore:
                 raise _Overtaken(str(error)) from error
             # Django looks for a lost connection between requests, and not everything is one.
             connections[self.alias].close_if_unusable_or_obsolete()
-            raise StoreUnavailable(f"database {self.alias}: {error}") from error
+            raise StoreUnavailable(f"database {self.alias}: {in_words(error)}") from error

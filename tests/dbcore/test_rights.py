@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError
 
 from dbcore.rights import in_words, lacked, right_of
 
@@ -49,7 +49,6 @@ def test_a_refusal_names_the_right(error: ClientError, right: str) -> None:
         refused("ResourceNotFoundException", "no such table"),
         refused("404", "Not Found", "HeadBucket"),
         refused("ExpiredTokenException", f"{WHO} dynamodb:Query"),
-        EndpointConnectionError(endpoint_url="https://dynamodb"),
         ValueError("not authorized to perform: dynamodb:Query"),
     ],
 )

@@ -1,7 +1,7 @@
 """A PostgreSQL cluster of the tests' own, and Django's default database on it for one test.
 
-It listens on a socket in its own folder alone, so no other cluster is in its way. What a test
-leaves in it is gone before the next one.
+It listens on a socket in its own folder alone, so no other cluster is in its way; one that is to
+speak TLS, at a port as well. What a test leaves in it is gone before the next one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 import pytest
@@ -23,6 +23,8 @@ from django.core.management import call_command
 from psycopg import sql
 from pytest_django import DjangoDbBlocker
 
+from dbcore.local_engine.probe import free_port
+from tests.support.certificates import Authority, Issued
 from tests.support.databases import default_database
 from tests.support.programs import end, find_program, wait_until
 
@@ -32,9 +34,12 @@ FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_conn
 
 
 class Postgres:
-    """A running cluster."""
+    """A running cluster. With a certificate (`tls`) it listens at a `port` of 127.0.0.1 as well,
+    where it speaks TLS, and asks the user `locked` for a password, which nobody knows."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: Issued | None = None) -> None:
+        self._tls = tls
+        self.port = free_port("127.0.0.1") if tls else 5432
         folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
         initdb = find_program("initdb", "postgresql", *folders)
         postgres = find_program("postgres", "postgresql", *folders)
@@ -64,6 +69,21 @@ class Postgres:
             made = self._run(*common, "--no-locale")
         if made.returncode:
             raise RuntimeError(made.stderr.decode())
+        if self._tls:
+            rules = self.folder / "data" / "pg_hba.conf"
+            rules.write_text(f"host all locked 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
+
+    def _network(self) -> list[str]:
+        """The options by which it listens to more than its socket."""
+        if self._tls is None:
+            return ["-c", "listen_addresses="]
+        options = ["-c", "listen_addresses=127.0.0.1", "-p", str(self.port), "-c", "ssl=on"]
+        for name, file in (("cert", self._tls.certificate), ("key", self._tls.key)):
+            own = Path(shutil.copy(file, self.folder))  # which refuses a key of another's
+            if self._account:
+                os.chown(own, pwd.getpwnam(self._account).pw_uid, -1)
+            options += ["-c", f"ssl_{name}_file={own}"]
+        return options
 
     def _start(self, postgres: str, folder: Path) -> subprocess.Popen[bytes]:
         options = [part for each in FAST for part in ("-c", each)]
@@ -71,15 +91,15 @@ class Postgres:
         path = folder / "log"
         with path.open("wb") as log:
             process = subprocess.Popen(
-                [*command, "-c", "listen_addresses="],
+                [*command, *self._network()],
                 user=self._account, cwd=folder, stdout=log, stderr=log,
             )  # fmt: skip
-        wait_until(lambda: _answers(folder), process, path)
+        wait_until(lambda: _answers(folder, self.port), process, path)
         return process
 
     def connect(self, database: str) -> psycopg.Connection[Any]:
         """A connection of its own, not Django's."""
-        return _connect(self.folder, database)
+        return _connect(self.folder, database, self.port)
 
     def create_database(self, name: str, *, icu_locale: str = "") -> None:
         """A new database; with an ICU locale it orders text as that language does."""
@@ -150,15 +170,15 @@ class Postgres:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _connect(folder: Path, database: str) -> psycopg.Connection[Any]:
+def _connect(folder: Path, database: str, port: int) -> psycopg.Connection[Any]:
     return psycopg.connect(
-        host=str(folder), user=USER, dbname=database, autocommit=True, connect_timeout=5
+        host=str(folder), port=port, user=USER, dbname=database, autocommit=True, connect_timeout=5
     )
 
 
-def _answers(folder: Path) -> bool:
+def _answers(folder: Path, port: int) -> bool:
     try:
-        _connect(folder, "postgres").close()
+        _connect(folder, "postgres", port).close()
     except psycopg.OperationalError:
         return False
     return True
@@ -176,11 +196,25 @@ def _empty() -> None:
     call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=True)
 
 
+class TlsPostgres(NamedTuple):
+    server: Postgres
+    authority: Authority
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A cluster, shared by all tests of the session."""
     server = Postgres()
     yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_over_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsPostgres]:
+    """A cluster at a port of localhost that speaks TLS, and the CA by which it is believed."""
+    authority = Authority(tmp_path_factory.mktemp("postgres-ca"))
+    server = Postgres(authority.issue("localhost"))
+    yield TlsPostgres(server, authority)
     server.stop()
 
 

@@ -14,13 +14,17 @@ import pytest
 import redis
 
 from dbcore.local_engine.probe import free_port
+from tests.support.certificates import Authority, Issued
 from tests.support.programs import end, find_program, wait_until
 
 
 class RedisServer:
-    """A running server, or one that has been stopped."""
+    """A running server, or one that has been stopped. With a certificate (`tls`) it speaks TLS, and
+    nothing else."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: Issued | None = None, authority: Authority | None = None) -> None:
+        self._tls = tls
+        self._authority = authority
         self._program = find_program("redis-server", "redis-server")
         self.folder = Path(tempfile.mkdtemp(prefix="daylight-redis-"))
         self.port = free_port("127.0.0.1")
@@ -29,10 +33,20 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        scheme, host = ("rediss", "localhost") if self._tls else ("redis", "127.0.0.1")
+        return f"{scheme}://{host}:{self.port}/0"
 
     def client(self) -> redis.Redis:
-        return redis.Redis(port=self.port, socket_timeout=5)
+        trusted = {"ssl_ca_certs": str(self._authority.file)} if self._authority else {}
+        return redis.Redis.from_url(self.url, socket_timeout=5, **trusted)
+
+    def _ports(self) -> list[str]:
+        if self._tls is None:
+            return ["--port", str(self.port)]
+        return [
+            "--port", "0", "--tls-port", str(self.port), "--tls-auth-clients", "no",
+            "--tls-cert-file", str(self._tls.certificate), "--tls-key-file", str(self._tls.key),
+        ]  # fmt: skip
 
     def start(self) -> None:
         """Empty, on the same port as before."""
@@ -41,7 +55,7 @@ class RedisServer:
         log = self.folder / "log"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
+                [self._program, *self._ports(), "--bind", "127.0.0.1", "--save", "",
                  "--appendonly", "no", "--dir", str(self.folder)],
                 stdout=out, stderr=out,
             )  # fmt: skip
@@ -61,6 +75,11 @@ class RedisServer:
             end(self._process, signal.SIGTERM)
             self._process = None
 
+    def close(self) -> None:
+        """End it for good."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     @contextmanager
     def stalled(self) -> Iterator[None]:
         """It accepts connections and answers none; what it has stays."""
@@ -76,8 +95,7 @@ class RedisServer:
 def _redis() -> Iterator[RedisServer]:
     server = RedisServer()
     yield server
-    server.stop()
-    shutil.rmtree(server.folder, ignore_errors=True)
+    server.close()
 
 
 @pytest.fixture

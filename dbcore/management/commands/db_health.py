@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import sys
 import time
 from argparse import ArgumentParser
@@ -18,8 +17,9 @@ from django.utils import timezone
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
+from dbcore.errors import SEE_CONNECT
 from dbcore.management.commands.monitor import seconds
-from dbcore.management.tool import ToolCommand
+from dbcore.management.tool import ToolCommand, a_reader_may_leave
 from dbcore.monitoring.deadlines import in_time
 from dbcore.monitoring.health import CHECKS, CheckResult, run_checks, worst
 from dbcore.monitoring.health.report import (
@@ -77,16 +77,12 @@ class Command(ToolCommand):
                 f"there is no check {', '.join(unknown)}; there are: {', '.join(CHECKS)}"
             )
         look = functools.partial(_look, given["check"], with_metrics=given["metrics"])
-        try:
+        with a_reader_may_leave():
             if given["format"] == "json":
                 results = self._repeat(look, self._print_json, given["watch"])
             else:
                 results = self._as_tables(look, given["watch"])
             sys.stdout.flush()
-        except BrokenPipeError:  # whoever read has seen enough
-            # Nor may Python's own last flush of it fail.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(1)  # as rich does with its tables: not healthy, for nobody was told so
         if status := worst(each.status for each in results).rank:
             sys.exit(status)
 
@@ -148,5 +144,6 @@ def _tables(seen: Seen) -> RenderableType:
     if seen.metrics is not None:
         shown += ["", operations_table(seen.metrics)]
     elif seen.with_metrics:
-        shown += ["", "what was measured cannot be read: the primary store does not answer"]
+        said = f"the primary store does not answer: {SEE_CONNECT}"
+        shown += ["", f"what was measured cannot be read: {said}"]
     return Group(*shown)

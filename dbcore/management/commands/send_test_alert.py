@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from dbcore.errors import ConfigurationError
+from dbcore.errors import SEE_CONNECT, ConfigurationError
 from dbcore.management.tool import ToolCommand
 from dbcore.monitoring.alerts.channels import CHANNELS, Channel, read_channels
 from dbcore.monitoring.alerts.messages import Message, test_message
@@ -68,7 +68,10 @@ class Command(ToolCommand):
             self.stdout.write(f"{name}: {said}")
         self._book(message, took)
         if failed := len(answers) - len(took):
-            raise CommandError(f"{failed} of {len(answers)} channels did not take the test")
+            raise CommandError(
+                f"{failed} of {len(answers)} channels did not take the test; of one that cannot be "
+                f"reached {SEE_CONNECT}"
+            )
 
     def _book(self, message: Message, took: dict[str, str]) -> None:
         """That a channel works ends the alert that it does not."""

@@ -11,6 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 from dbcore import deployment
 from dbcore.errors import DbcoreError
 from dbcore.management.tool import ToolCommand
+from dbcore.rights import in_words
 from dbcore.table_sync import SyncReport, TableSyncError, sync_tables
 from dbcore.table_sync.run import TIMEOUT
 
@@ -57,7 +58,7 @@ class Command(ToolCommand):
             self._print(_booked(error.report), format)
             raise CommandError(f"{len(error.report.errors)} tables failed.") from error
         except (DbcoreError, BotoCoreError) as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(in_words(error)) from error
         self._print(_booked(report), format)
         if report.differences:
             raise CommandError(

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
+from dbcore.errors import SEE_CONNECT
 from dbcore.monitoring.deadlines import in_time
 from dbcore.monitoring.health.results import Status
 from dbcore.monitoring.health.verdicts import Check, Context, Verdict, healthy
@@ -55,7 +56,9 @@ def about_dynamodb(check: Callable[[Context, Wire], Verdict]) -> Check:
             return check(context, get_wire())
         except FAILURES as error:
             said = lacked(error) or error_code(error)
-            return Verdict(at_worst(), f"DynamoDB cannot be asked ({said}): see primary_store")
+            return Verdict(
+                at_worst(), f"DynamoDB cannot be asked ({said}): {SEE_CONNECT}, see primary_store"
+            )
 
     return asked
 

@@ -92,16 +92,23 @@ def clock(context: Context, wire: Wire) -> Verdict:
         answer = wire.exchange("DescribeTable", body, time.monotonic() + context.left)
     except (OSError, BotoCoreError):
         return unknown("DynamoDB does not answer, see primary_store", host)
-    ended = time.time()
-    try:
-        server = parsedate_to_datetime(answer.header("date") or "").timestamp()
-    except ValueError:
+    skew = clock_skew(answer.header("date"), began, time.time())
+    if skew is None:
         return unknown("DynamoDB's answer has no Date", host)
-    # Of the moments that the Date may stand for, the nearest to those of the call.
-    skew = max(began - server - _RESOLUTION, 0.0) + min(ended - server, 0.0)
     said = f"this machine's clock is {abs(skew):,.0f} seconds {'ahead' if skew > 0 else 'behind'}"
     if abs(skew) > SKEW_CRITICAL:
         return critical(f"{said}, and AWS refuses what it signs: mend the time service", host)
     if abs(skew) > SKEW_WARNING:
         return warning(f"{said}: mend the time service before AWS refuses what it signs", host)
     return healthy(f"{said} of DynamoDB's" if skew else "as DynamoDB's", host)
+
+
+def clock_skew(date: str | None, began: float, ended: float) -> float | None:
+    """Seconds that this machine's clock is ahead of one that told its time in an HTTP answer's Date
+    header; the call was made and answered at these times. None where it told none."""
+    try:
+        server = parsedate_to_datetime(date or "").timestamp()
+    except ValueError:
+        return None
+    # Of the moments that the Date may stand for, the nearest to those of the call.
+    return max(began - server - _RESOLUTION, 0.0) + min(ended - server, 0.0)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 
+from dbcore.errors import SEE_CONNECT
 from dbcore.items import layout_of
 from dbcore.leases import lease_table
 from dbcore.monitoring.deadlines import in_time
@@ -55,7 +56,7 @@ def primary_store(context: Context) -> Verdict:
     except FAILURES as error:
         return critical(
             f"DynamoDB at {wire.endpoint.url} does not answer a read ({in_words(error)}): check "
-            "network, credentials and DYNAMODB_ENDPOINT"
+            f"network, credentials and DYNAMODB_ENDPOINT; {SEE_CONNECT}"
         )
     refusal = dynamodb_refusal(wire, context)
     return refusal or _timely(f"DynamoDB at {wire.endpoint.url}", seconds)
@@ -80,7 +81,7 @@ def _sql_primary(context: Context) -> Verdict:
     except Error as error:
         return critical(
             f"{what} does not answer a read ({in_words(error)}): check the server or the file, and "
-            "DATABASE_URL"
+            f"DATABASE_URL; {SEE_CONNECT}"
         )
     return sql_refusal(DEFAULT_DB_ALIAS, what, context) or _timely(what, seconds)
 
@@ -130,7 +131,7 @@ def replicas(context: Context) -> Verdict:
         return healthy(f"all answer: {listed(list(asked))}")
     return warning(
         f"replica {'; '.join(troubles)}: reads go to the primary meanwhile; mend it, or take it "
-        f"out of {setting}"
+        f"out of {setting}; {SEE_CONNECT}"
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import sentry_sdk
 from django.core.management.base import CommandError
 
+from dbcore.errors import SEE_CONNECT
 from dbcore.leases import LeaseHeld
 from dbcore.monitoring.labels import REFUSALS
 from dbcore.monitoring.sentry.events import in_command
@@ -79,7 +80,7 @@ def send_test() -> tuple[bool, str]:
     client.flush(timeout=TEST_SECONDS)
     client.flush(timeout=0.05, callback=lambda pending, _: late.append(pending))
     if transport.dropped == "network":
-        return False, f"{_host(transport)} is out of reach"
+        return False, f"{_host(transport)} is out of reach: {SEE_CONNECT}"
     if transport.dropped:
         status = transport.dropped.removeprefix("status_")
         return False, f"{_host(transport)} did not take it: {status}"

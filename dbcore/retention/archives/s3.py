@@ -68,7 +68,9 @@ class S3Archives(S3Storage):  # type: ignore[misc]
             why = in_words(error) if is_there else "there is no such bucket"
             raise ConfigurationError(f"ARCHIVE_S3_BUCKET {self.bucket_name}: {why}") from error
         except BotoCoreError as error:
-            raise ConfigurationError(f"ARCHIVE_S3_BUCKET {self.bucket_name}: {error}") from error
+            raise ConfigurationError(
+                f"ARCHIVE_S3_BUCKET {self.bucket_name}: {in_words(error)}"
+            ) from error
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
         """The name itself: another would be an object that no manifest names."""

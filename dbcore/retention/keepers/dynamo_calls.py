@@ -37,7 +37,7 @@ def available() -> Iterator[None]:
             hint = ": restore the table if it was deleted, else run `manage.py sync_tables`"
         raise StoreUnavailable(f"DynamoDB: {in_words(error)}{hint}") from error
     except BotoCoreError as error:
-        raise StoreUnavailable(f"DynamoDB is out of reach: {error}") from error
+        raise StoreUnavailable(f"DynamoDB is out of reach: {in_words(error)}") from error
 
 
 def together(

@@ -34,6 +34,7 @@ from dbcore.retention.keepers.rows import (
 )
 from dbcore.retention.records import hold_keys
 from dbcore.retention.rules import Rule
+from dbcore.rights import in_words
 from dbcore.stores.errors import StoreUnavailable
 
 AT_ONCE = 500  # records in one transaction
@@ -212,7 +213,7 @@ class OrmKeeper:
         try:
             yield
         except (DatabaseError, InterfaceError) as error:
-            raise StoreUnavailable(f"database {self.alias}: {error}") from error
+            raise StoreUnavailable(f"database {self.alias}: {in_words(error)}") from error
 
 
 def _kept_key(rule: Rule, item: Item) -> Any:

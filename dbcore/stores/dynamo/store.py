@@ -241,4 +241,4 @@ def _available() -> Iterator[None]:
     except ClientError as error:
         raise StoreUnavailable(f"DynamoDB: {in_words(error)}") from error
     except BotoCoreError as error:
-        raise StoreUnavailable(f"DynamoDB is out of reach: {error}") from error
+        raise StoreUnavailable(f"DynamoDB is out of reach: {in_words(error)}") from error

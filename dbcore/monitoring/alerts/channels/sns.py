@@ -29,7 +29,7 @@ class Sns:
 
     def send(self, message: Message) -> str:
         try:
-            answer = _client(_region(self.topic), self.endpoint).publish(
+            answer = _client(region_of(self.topic), self.endpoint).publish(
                 TopicArn=self.topic,
                 Subject=subject(message),
                 Message=message.text,
@@ -72,7 +72,8 @@ def _attributes(message: Message) -> dict[str, str]:
     }
 
 
-def _region(topic: str) -> str:
+def region_of(topic: str) -> str:
+    """The region in a topic's ARN. Raises ConfigurationError for what is none."""
     parts = topic.split(":")
     if len(parts) != 6 or parts[2] != "sns" or not parts[3]:
         raise ConfigurationError(
@@ -96,5 +97,5 @@ def _client(region: str, endpoint: str) -> Any:
 
 def topic_at(arn: str, endpoint: str) -> Sns:
     """The channel to a topic. Raises ConfigurationError for what is no topic's ARN."""
-    _region(arn)
+    region_of(arn)
     return Sns(arn, endpoint)
