@@ -1,5 +1,5 @@
-"""Errors of stores for people: which right AWS says a call lacked, or who tells why something is out
-of reach. AWS's own words, which quote accounts, roles and keys, must not come out of here.
+"""Errors for people: which right AWS says a call lacked, or who tells why something is out of reach.
+AWS's own words, which quote accounts, roles and keys, must not come out of here.
 """
 
 from __future__ import annotations
