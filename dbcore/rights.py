@@ -1,4 +1,4 @@
-"""Errors for people: which right AWS says a call lacked, or who tells why something is out of reach.
+"""Errors for people: which right AWS says a call lacked, or who tells why nobody answers.
 AWS's own words, which quote accounts, roles and keys, must not come out of here.
 """
 
