@@ -7,7 +7,6 @@ However a start fails, and for however long, the process stays and says so: it m
 from __future__ import annotations
 
 import atexit
-import ctypes
 import itertools
 import math
 import os
@@ -18,9 +17,10 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from inspect import iscoroutinefunction
 from logging import ERROR, INFO
-from typing import Any, cast
+from typing import cast
 
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, resolve
@@ -31,6 +31,7 @@ from dbcore.logs import Event
 from dbcore.monitoring.configured import log_notices
 from dbcore.monitoring.health.results import CheckResult, Status
 from dbcore.monitoring.health.verdicts import in_words
+from dbcore.stores.forks import leave
 
 LOGGER = "dbcore.monitoring.starting"
 NOT_STARTED = Event(
@@ -68,7 +69,7 @@ class Starting:
         self._tried = threading.Event()  # once, however it went
         self._end = threading.Event()
         self._told: set[str] = set()
-        self._connections: Sequence[Any] = ()
+        self._connections: Sequence[BaseDatabaseWrapper] = ()
 
     def begin(self, initialize: Callable[[], object], seconds: float) -> None:
         """Start, and wait for it as long as this, or until it has failed once."""
@@ -94,18 +95,23 @@ class Starting:
     def _try(self) -> bool:
         with self.trying:
             try:
-                # A child that is forked meanwhile must not close them: it is to find them here.
-                self._connections = connections.all()
-                self._initialize()
+                self._initialize_here()
             except BaseException as error:
                 self._failed(error)
             else:
                 self.waiting, self.reason = False, ""
-            finally:
-                connections.close_all()
-                self._connections = ()
-                self._tried.set()
+        self._tried.set()
         return not self.waiting
+
+    def _initialize_here(self) -> None:
+        """In a thread that leaves no connection open."""
+        # A child that is forked meanwhile must not close them: it is to find them here.
+        self._connections = connections.all()
+        try:
+            self._initialize()
+        finally:
+            connections.close_all()
+            self._connections = ()
 
     def _failed(self, error: BaseException) -> None:
         self.reason = in_words(error)
@@ -138,9 +144,7 @@ class Starting:
     def after_fork_in_child(self) -> None:
         """What the parent has done is done; what it was doing is begun anew."""
         for each in self._connections:
-            if each.connection is not None:
-                # Never collected, which would close it: see dbcore.stores.forks.
-                ctypes.pythonapi.Py_IncRef(ctypes.py_object(each.connection))
+            leave(each)
         self._renew()
         if self.waiting:
             self._run()

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.cache import caches
 from django.core.cache.backends import locmem
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 class Renewable(Protocol):
@@ -33,12 +34,17 @@ def renew_after_fork(each: Renewable) -> None:
     _renewable.add(each)
 
 
+def leave(connection: BaseDatabaseWrapper) -> None:
+    """In a child: never use or close this connection of the parent's."""
+    if connection.connection is not None:
+        # Never collected, not even at exit: collecting it would close it. Source: "How To Corrupt
+        # An SQLite Database File", 2.6, which forbids even sqlite3_close().
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection.connection))
+
+
 def _leave_connections() -> None:
     for connection in connections.all(initialized_only=True):
-        if connection.connection is not None:
-            # Never collected, not even at exit: collecting it would close it. Source: "How To
-            # Corrupt An SQLite Database File", 2.6, which forbids even sqlite3_close().
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection.connection))
+        leave(connection)
         del connections[connection.alias]
 
 
