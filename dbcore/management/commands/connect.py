@@ -29,7 +29,8 @@ examples:
 
 docs/connect.md says what each line means.
 
-exit status: 0 all well, 1 a warning (or a wrong argument), 2 something cannot be used
+exit status: 0 all well, 1 a warning (or a wrong argument), 2 something cannot be used; 130 where it
+was interrupted
 """
 
 
