@@ -31,6 +31,7 @@ from dbcore.monitoring.health.changes import CHANGES
 from dbcore.monitoring.health.report import HealthReport, health_report
 from dbcore.monitoring.summary import DatabaseMetrics, database_metrics
 from dbcore.stores.choice import DYNAMODB, primary_store
+from dbcore.stores.sql_pools import close_sql_pools
 from dbcore.wire import close_wires
 
 __all__ = [
@@ -105,6 +106,7 @@ def shutdown_database() -> None:
         for connection in connections.all(initialized_only=True):
             if not connection.in_atomic_block:
                 connection.close()
+        close_sql_pools()
         caches.close_all()
     local_engine.release()
 

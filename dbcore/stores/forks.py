@@ -18,6 +18,8 @@ from django.core.cache.backends import locmem
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from dbcore.stores.sql_pools import leave_sql_pools
+
 
 class Renewable(Protocol):
     """Something with locks, or with counts that are one process's own."""
@@ -46,6 +48,7 @@ def _leave_connections() -> None:
     for connection in connections.all(initialized_only=True):
         leave(connection)
         del connections[connection.alias]
+    leave_sql_pools()
 
 
 def _forget_caches() -> None:

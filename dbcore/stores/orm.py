@@ -28,6 +28,7 @@ from dbcore.stores.errors import (
 from dbcore.stores.interface import Add, Delete, Key, Position, Query, Record, Update, Write
 from dbcore.stores.lookups import by_key, by_value, conditions, expired, live
 from dbcore.stores.router import read_lagging
+from dbcore.stores.sql_pools import full_pool
 from dbcore.wire.client import backoff
 
 Rows = models.QuerySet[models.Model, models.Model]
@@ -277,4 +278,6 @@ class OrmStore:
                 raise _Overtaken(str(error)) from error
             # Django looks for a lost connection between requests, and not everything is one.
             connections[self.alias].close_if_unusable_or_obsolete()
-            raise StoreUnavailable(f"database {self.alias}: {in_words(error)}") from error
+            raise StoreUnavailable(
+                f"database {self.alias}: {full_pool(self.alias, error) or in_words(error)}"
+            ) from error

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from dbcore.local_engine import LocalEngine
 from dbcore.local_engine.probe import free_port
 from dbcore.local_engine.state import EngineState
@@ -134,13 +136,22 @@ def test_on_sqlite_and_the_shared_local_engine(tmp_path: Path) -> None:
     assert not [state for state in states if state is not None]
 
 
+KEPT = {
+    "kept connections": {"DATABASE_CONN_MAX_AGE": "600"},
+    "a pool": {"DATABASE_POOL_SIZE": "6"},
+}
+
+
+@pytest.mark.parametrize("kept", KEPT)
 def test_on_postgresql_and_redis(
     tmp_path: Path, postgres: Postgres, redis_server: RedisServer, dynamodb: LocalEngine,
-    settings: Any,
+    settings: Any, kept: str,
 ) -> None:  # fmt: skip
-    postgres.create_database("gunicorn")
+    database = kept.replace(" ", "_")
+    postgres.create_database(database)
     environment = {
-        "DATABASE_URL": f"{postgres.url('gunicorn')}?conn_max_age=600",
+        **KEPT[kept],
+        "DATABASE_URL": postgres.url(database),
         "DATABASE_PRIMARY": "postgresql",
         "DYNAMODB_ENDPOINT": str(dynamodb.endpoint),
         "DYNAMODB_TABLE_PREFIX": settings.DYNAMODB_TABLE_PREFIX,
@@ -152,13 +163,13 @@ def test_on_postgresql_and_redis(
         sessions = {found["session"] for found in run_through(site)}
         assert parent not in sessions
         # No child has said goodbye in its parent's name.
-        with postgres.connect("gunicorn") as connection:
+        with postgres.connect(database) as connection:
             there = connection.execute("SELECT pid FROM pg_stat_activity").fetchall()
         assert parent in {pid for (pid,) in there}
         assert site.stop() == 0
         assert not BAD.search(site.log), site.log
-    with postgres.connect("gunicorn") as connection:
+    with postgres.connect(database) as connection:
         left = connection.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = 'gunicorn'"
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = %s", [database]
         ).fetchone()
     assert left == (1,)  # this one

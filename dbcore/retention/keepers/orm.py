@@ -36,6 +36,7 @@ from dbcore.retention.records import hold_keys
 from dbcore.retention.rules import Rule
 from dbcore.rights import in_words
 from dbcore.stores.errors import StoreUnavailable
+from dbcore.stores.sql_pools import full_pool
 
 AT_ONCE = 500  # records in one transaction
 
@@ -213,7 +214,9 @@ class OrmKeeper:
         try:
             yield
         except (DatabaseError, InterfaceError) as error:
-            raise StoreUnavailable(f"database {self.alias}: {in_words(error)}") from error
+            raise StoreUnavailable(
+                f"database {self.alias}: {full_pool(self.alias, error) or in_words(error)}"
+            ) from error
 
 
 def _kept_key(rule: Rule, item: Item) -> Any:
