@@ -32,12 +32,11 @@ def names() -> list[str]:
 def connect(seconds: float, only: Collection[str] = ()) -> list[Found]:
     """What is found of each target (those named, or all), in their order, and of this machine's
     clock. One that has not answered within so many seconds is critical."""
+    chosen = [each for each in targets() if not only or {each.name, each.family} & set(only)]
     until = time.monotonic() + seconds * OWN_SHARE
     found: dict[str, Found] = {}
     calls: dict[str, Callable[[], None]] = {}
-    for target in targets():
-        if only and target.name not in only and target.family not in only:
-            continue
+    for target in chosen:
         each = found[target.name] = Found(target.name, until)
         if target.missing or (target.unused and not only):
             _leave_out(each, target, asked_for=bool(only))

@@ -103,6 +103,8 @@ def _of_the_way(error: OSError, found: Found) -> Trouble:
 
 
 def _on_the_way(error: OSError, found: Found, peer: str) -> Trouble:
+    if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
+        return late(found)  # "temporary failure": no name server has answered
     if isinstance(error, socket.gaierror):
         return Trouble(
             f"the name {peer} is not known ({error.strerror})",

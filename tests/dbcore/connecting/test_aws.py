@@ -4,6 +4,7 @@ that are missing, credentials that have run out."""
 from __future__ import annotations
 
 import datetime as dt
+import os
 import uuid
 from dataclasses import dataclass
 from email.utils import format_datetime
@@ -17,7 +18,7 @@ from dbcore.leases import lease_table
 from dbcore.local_engine import LocalEngine
 from dbcore.monitoring.health.results import Status
 from dbcore.table_sync import sync_tables
-from tests.dbcore.connecting.conftest import SECONDS, Ask, said
+from tests.dbcore.connecting.conftest import SECONDS, SOON, Ask, said
 from tests.support.archives import S3, Bucket, aws_client, use_storage
 from tests.support.proxy import (
     Answer,
@@ -281,6 +282,23 @@ def test_where_credentials_come_from_and_when_they_end(
     gone = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=1)
     monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", gone.isoformat())
     assert "the credentials have expired" in said(ask("credentials"))
+
+
+def test_credentials_whose_source_never_answers_are_given_up_in_time(
+    monkeypatch: pytest.MonkeyPatch, ask: Ask, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "never")  # whoever reads it waits for somebody to write
+    config = f"[profile slow]\ncredential_process = cat {tmp_path / 'never'}\n"
+    (tmp_path / "config").write_text(config)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.setenv("AWS_PROFILE", "slow")
+    try:
+        found = ask("credentials", SOON)
+    finally:
+        (tmp_path / "never").write_text("")
+    assert found.status is Status.CRITICAL
+    assert "the source of the credentials does not answer" in said(found)
 
 
 def test_no_credentials_and_a_profile_that_is_none(
