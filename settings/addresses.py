@@ -9,8 +9,8 @@ from urllib.parse import unquote
 import environ
 
 from dbcore.addresses import parse_mail
-from dbcore.configuration import Configuration
-from settings.environment import BASE_DIR
+from dbcore.configuration import Configuration, WrongConfiguration
+from settings.environment import BASE_DIR, configuration
 from settings.variables import is_sqlite
 
 POSTGRESQL = "django.db.backends.postgresql"
@@ -39,7 +39,7 @@ def _sqlite(config: dict[str, Any]) -> dict[str, Any]:
     if config["NAME"] != ":memory:":
         # A relative path is the project's, whichever folder a command is run in.
         config["NAME"] = str(BASE_DIR / config["NAME"])
-        Path(config["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+        make_folder(Path(config["NAME"]).parent, "DATABASE_URL")
     config.setdefault("OPTIONS", {}).update(
         # WAL: a reader and the writer of checkpoints do not wait for one another.
         init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
@@ -47,6 +47,17 @@ def _sqlite(config: dict[str, Any]) -> dict[str, Any]:
         timeout=20,
     )
     return config
+
+
+def make_folder(path: Path, name: str) -> None:
+    """Make the folder that a variable names. Raises WrongConfiguration where that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WrongConfiguration(
+            configuration().environment,
+            (f"{name}: the folder {path} is not there and cannot be made ({error.strerror})",),
+        ) from None
 
 
 def replicas(found: Configuration) -> dict[str, Any]:

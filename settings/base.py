@@ -11,7 +11,7 @@ from typing import Any
 import environ
 
 from dbcore.configuration import DBCORE
-from settings.addresses import database, mail_server, replicas
+from settings.addresses import database, mail_server, make_folder, replicas
 from settings.environment import BASE_DIR, configuration, start
 from settings.logs import logging_config
 
@@ -144,7 +144,7 @@ PROMETHEUS_MULTIPROC_DIR = found["PROMETHEUS_MULTIPROC_DIR"]
 if PROMETHEUS_MULTIPROC_DIR:
     PROMETHEUS_MULTIPROC_DIR = str(BASE_DIR / PROMETHEUS_MULTIPROC_DIR)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = PROMETHEUS_MULTIPROC_DIR
-    Path(PROMETHEUS_MULTIPROC_DIR).mkdir(parents=True, exist_ok=True)
+    make_folder(Path(PROMETHEUS_MULTIPROC_DIR), "PROMETHEUS_MULTIPROC_DIR")
 else:
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from urllib.parse import urlsplit
+from collections.abc import Iterator, Mapping
+from urllib.parse import parse_qsl, urlsplit
 
 from dbcore.addresses import parse_cache, parse_mail, parse_postgres
 from dbcore.configuration import DBCORE, Configuration, Registry, Variable
@@ -21,6 +21,10 @@ TEST_KEY = "test-only-not-a-secret"
 MIN_KEY, MIN_DISTINCT = 50, 5
 _HOST = re.compile(r"\*|\[[0-9a-fA-F:.]+\]|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 _ORIGIN = re.compile(r"https?://((\*\.)?[A-Za-z0-9_.-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?")
+_DJANGO_OPTIONS = {
+    "conn_max_age", "conn_health_checks", "atomic_requests", "autocommit",
+    "disable_server_side_cursors", "isolation_level", "server_side_binding", "assume_role",
+}  # fmt: skip
 _EXAMPLES = re.compile(r"(^|\.)(example|example\.(com|org|net)|invalid)$|^(HOST|host|hostname)$")
 
 
@@ -34,9 +38,29 @@ def is_example(host: str) -> bool:
     return bool(_EXAMPLES.search(host))
 
 
+def _whole(what: str, options: Mapping[str, str], names: tuple[str, ...]) -> None:
+    for name in names:
+        if name in options and not re.fullmatch(r"[0-9]{1,9}", options[name]):
+            raise ConfigurationError(f"{what}: {name} must be a whole number")
+
+
+def _postgres_options(what: str, url: str) -> None:
+    """Refuse options that libpq would refuse at the first connection, or Django misread."""
+    from psycopg import pq  # not everybody has PostgreSQL, and it takes its time
+
+    options = {each.lower(): value for each, value in parse_qsl(urlsplit(url).query)}
+    _whole(
+        what, options, ("conn_max_age", "connect_timeout", "keepalives_idle", "tcp_user_timeout")
+    )
+    known = {each.keyword.decode() for each in pq.Conninfo.get_defaults()} | _DJANGO_OPTIONS
+    if unknown := sorted(options.keys() - known):
+        raise ConfigurationError(f"{what}: there is no option {', '.join(unknown)}")
+
+
 def _database(url: str, what: str = "DATABASE_URL") -> None:
     if not is_sqlite(url):
         address = parse_postgres(url, what)
+        _postgres_options(what, url)
         if not urlsplit(url).path.strip("/"):
             raise ConfigurationError(f"{what} names no database: postgres://…@HOST:5432/NAME")
         if address is not None and is_example(address.host):
@@ -53,6 +77,10 @@ def _cache(url: str) -> None:
     for each in parse_cache(url):
         if is_example(each.host):
             raise ConfigurationError(f"CACHE_URL has an example's host, {each.host}")
+        if not re.fullmatch(r"/?|/[0-9]{1,4}/?", urlsplit(url).path):
+            raise ConfigurationError("CACHE_URL: what follows the port is the number of a database")
+    options = {name.lower(): value for name, value in parse_qsl(urlsplit(url).query)}
+    _whole("CACHE_URL", options, ("timeout", "version", "db", "max_connections"))
 
 
 def _mail(url: str) -> None:

@@ -221,3 +221,15 @@ def test_no_process_waits_for_good_for_a_postgresql_server_that_does_not_answer(
     }
     done = run_python(code, **{**COMPLETE, **urls})
     assert done.stdout == "[3, 2, 9]\n", done.stderr
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "PROMETHEUS_MULTIPROC_DIR"])
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("in the way")
+    place = tmp_path / "file" / "folder" / "d"
+    value = f"sqlite:///{place}" if name == "DATABASE_URL" else str(place)
+    found = subprocess.run(
+        [sys.executable, "manage.py", "check"], cwd=ROOT, capture_output=True, text=True,
+        env={"PATH": os.environ["PATH"], "DAYLIGHT_ENV_FILE": os.devnull, name: value},
+    )  # fmt: skip
+    assert f"{name}: the folder" in refusal(found) and "cannot be made" in found.stderr

@@ -49,7 +49,8 @@ WRONG: dict[str, tuple[str, ...]] = {
         "postgres://u@db.internal/d?sslmode=prefer", "postgres://u@10.0.0.5/d?sslmode=allow",
         "postgres://u@db.internal/d?sslmode=yes", "postgres://u@db.internal/d?host=10.0.0.5",
         "postgres://a.internal,b.internal/d", "sqlite:///", "sqlite://relative/file", "oracle://x/y",
-        "postgres//u@db.internal/d",
+        "postgres//u@db.internal/d", "postgres://u@db.internal/d?conn_max_age=abc",
+        "postgres://u@db.internal/d?sslmod=require", "postgres://u@db.internal/d?connect_timeout=3s",
     ),
     "DATABASE_SQLITE_IN_PRODUCTION": BOOLEAN,
     "DATABASE_CONN_MAX_AGE": (*INTEGER, "86401"),
@@ -61,6 +62,7 @@ WRONG: dict[str, tuple[str, ...]] = {
         "", "redis", "redis://cache.internal:6379/0", "rediscache://10.0.0.5", "valkey://10.0.0.5",
         "rediss://:hunter2@cache.internal:x/0", "rediss://cache.internal?ssl_cert_reqs=none",
         "memcache://10.0.0.5:11211", "http://cache.internal", "rediss://",
+        "rediss://cache.internal/zero", "rediss://cache.internal/0?timeout=abc",
     ),
     "APP_CACHE_SIZE": (*INTEGER, "0", "1"),
     "EMAIL_URL": (

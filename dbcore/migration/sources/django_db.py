@@ -9,10 +9,10 @@ from django.db import models
 from django.db.models.functions import Cast
 from django.db.utils import DatabaseError
 
-from dbcore.errors import hinted
 from dbcore.migration.errors import SourceError
 from dbcore.migration.plan import LegacyTable, Row, TablePlan, plan_table
 from dbcore.migration.sources.base import PAGE_ROWS
+from dbcore.rights import in_words
 
 
 class DjangoSource:
@@ -99,4 +99,6 @@ class _readable:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, DatabaseError):
-            raise SourceError(f"database {self.alias!r} cannot be read: {hinted(error)}") from error
+            raise SourceError(
+                f"database {self.alias!r} cannot be read: {in_words(error)}"
+            ) from error
