@@ -5,16 +5,15 @@ CloudWatch may be slow or away: nothing here is called by a request, and what wa
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
-from botocore.config import Config
 from django.conf import settings
 
+from dbcore import aws
 from dbcore.monitoring.metrics import Key
 from dbcore.monitoring.records import Window
 from dbcore.monitoring.totals import Totals
@@ -30,23 +29,12 @@ _MARGIN = 2.0
 Datum = dict[str, Any]
 
 
-@functools.lru_cache(maxsize=4)
-def _client(region: str, endpoint: str) -> Any:
-    import boto3  # every process loads this module, few of them send
-
-    config = Config(
-        connect_timeout=CONNECT_TIMEOUT,
-        read_timeout=READ_TIMEOUT,
-        retries={"total_max_attempts": 2},
-    )
-    return boto3.client(
-        "cloudwatch", region_name=region, endpoint_url=endpoint or None, config=config
-    )
-
-
-def forget_client() -> None:
-    """Let go of connections: a forked child may not use its parent's."""
-    _client.cache_clear()
+def _client() -> Any:
+    return aws.client(
+        "cloudwatch", settings.DYNAMODB_REGION, settings.DB_CLOUDWATCH_ENDPOINT,
+        "DB_CLOUDWATCH_ENDPOINT",
+        connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT, attempts=2,
+    )  # fmt: skip
 
 
 class Sender:
@@ -58,10 +46,11 @@ class Sender:
         self._taken = 0  # batches of it
 
     def send(self, window: Window) -> None:
-        """Send a window; a ClientError or BotoCoreError where CloudWatch does not take it."""
+        """Send a window; a ClientError or BotoCoreError where CloudWatch does not take it, and
+        ConfigurationError for an endpoint in plain text."""
         if window is not self._window:
             self._window, self._taken = window, 0
-        client = _client(settings.DYNAMODB_REGION, settings.DB_CLOUDWATCH_ENDPOINT)
+        client = _client()
         for batch in itertools.islice(batches(list(data_of(window))), self._taken, None):
             client.put_metric_data(Namespace=settings.DB_CLOUDWATCH_NAMESPACE, MetricData=batch)
             self._taken += 1

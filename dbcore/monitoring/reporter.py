@@ -200,7 +200,6 @@ def _after_fork_in_child() -> None:
     _held.clear()
     _lock = threading.Lock()
     _reporter = None  # its thread is the parent's; the first measured call starts another
-    cloudwatch.forget_client()
 
 
 _held: list[threading.Lock] = []

@@ -12,9 +12,10 @@ import hmac
 import time
 from typing import Protocol, cast
 
-import botocore.session
 from botocore.credentials import Credentials, EnvProvider
 from botocore.exceptions import NoCredentialsError
+
+from dbcore import aws
 
 CONTENT_TYPE = "application/x-amz-json-1.0"
 _SERVICE = "dynamodb"
@@ -55,7 +56,7 @@ class Signer:
         if self.loopback:
             # Local engines take any credentials; the full chain would ask a metadata service.
             return EnvProvider().load() or Credentials("local", "local")
-        credentials = botocore.session.get_session().get_credentials()
+        credentials = aws.session().get_credentials()
         if credentials is None:
             raise NoCredentialsError()
         return credentials

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from storages.backends.s3 import S3Storage
 from storages.utils import clean_name
 
+from dbcore import aws
 from dbcore.addresses import parse_endpoint
 from dbcore.errors import ConfigurationError
 from dbcore.retention.archives.storage import Facts, Frozen
@@ -27,6 +28,9 @@ _FROZEN = {  # and how long the "Standard" retrieval takes (Amazon S3 User Guide
     "GLACIER": "3 to 5 hours",  # retrieval options")
     "DEEP_ARCHIVE": "up to 12 hours",
 }
+_NO_PROXY: dict[
+    str, str
+] = {}  # that of the environment is another machine, to which plain text goes
 _CONNECT_SECONDS, _READ_SECONDS, _TRIES = 5, 60, 5
 
 
@@ -41,6 +45,11 @@ class S3Archives(S3Storage):  # type: ignore[misc]
         if kms_key_id:
             self._encryption["SSEKMSKeyId"] = kms_key_id
         loopback = bool(self.endpoint_url) and _parsed(self.endpoint_url).loopback
+        if not loopback and (self.verify is False or not self.use_ssl):
+            raise ConfigurationError(
+                "archives go to S3 over TLS, to a server that is verified: take use_ssl=False and "
+                "verify=False out of the storage's options (AWS_S3_USE_SSL, AWS_S3_VERIFY)"
+            )
         if loopback and not self.access_key:
             # Local servers take any; the full chain of credentials would ask a metadata service.
             self.access_key = self.secret_key = "local"
@@ -51,7 +60,17 @@ class S3Archives(S3Storage):  # type: ignore[misc]
             # What is read is compared with its manifest, which says more than a broken read.
             response_checksum_validation="when_required",
             s3={"addressing_style": "path"} if loopback else {},
+            proxies=_NO_PROXY if loopback else self.proxies,
         )
+
+    def _create_session(self) -> Any:
+        made = super()._create_session()
+        aws.guard(made.events)
+        if not self.endpoint_url:
+            found = aws.found_endpoint(made.client, "s3", self.region_name, "S3 endpoint")
+            if found.loopback:
+                self.client_config = self.client_config.merge(Config(proxies=_NO_PROXY))
+        return made
 
     @property
     def client(self) -> Any:

@@ -15,6 +15,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from daylight.models import Plan
+from dbcore import aws
 from dbcore.local_engine import LocalEngine
 from dbcore.monitoring import cloudwatch, metrics
 from dbcore.monitoring.cloudwatch import MAX_BYTES, MAX_METRICS, batches, data_of
@@ -38,9 +39,9 @@ TEN = Totals(
 def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
-    cloudwatch.forget_client()
+    aws.client.cache_clear()
     yield
-    cloudwatch.forget_client()
+    aws.client.cache_clear()
 
 
 @pytest.fixture

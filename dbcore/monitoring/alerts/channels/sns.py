@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from dbcore import aws
+from dbcore.addresses import parse_endpoint
 from dbcore.errors import ConfigurationError
 from dbcore.monitoring.alerts.channels.interface import SEND_TIMEOUT, SendFailed
 from dbcore.monitoring.alerts.messages import Message
@@ -82,20 +81,18 @@ def region_of(topic: str) -> str:
     return parts[3]
 
 
-@functools.cache
 def _client(region: str, endpoint: str) -> Any:
-    return boto3.client(
-        "sns",
-        region_name=region,
-        endpoint_url=endpoint or None,
-        config=Config(
-            connect_timeout=SEND_TIMEOUT, read_timeout=SEND_TIMEOUT,
-            retries={"total_max_attempts": 1},  # the outbox tries again, and says so
-        ),
+    return aws.client(
+        "sns", region, endpoint, "ALERT_SNS_ENDPOINT",
+        connect_timeout=SEND_TIMEOUT, read_timeout=SEND_TIMEOUT,
+        attempts=1,  # the outbox tries again, and says so
     )  # fmt: skip
 
 
 def topic_at(arn: str, endpoint: str) -> Sns:
-    """The channel to a topic. Raises ConfigurationError for what is no topic's ARN."""
+    """The channel to a topic. Raises ConfigurationError for what is no topic's ARN, and for an
+    endpoint in plain text."""
     region_of(arn)
+    if endpoint:
+        parse_endpoint(endpoint, "ALERT_SNS_ENDPOINT")
     return Sns(arn, endpoint)
