@@ -18,6 +18,7 @@ from django.conf import settings
 from django.core.files.storage import storages
 
 from dbcore.addresses import parse_endpoint
+from dbcore.aws import session as guarded_session
 from dbcore.connecting.authorities import of_botocore, of_python
 from dbcore.connecting.found import Found, Step, Trouble
 from dbcore.connecting.reaching import NONE, go_directly, proxy_for, reach
@@ -51,7 +52,7 @@ class Account:
     Thread-safe."""
 
     def __init__(self) -> None:
-        self.session = botocore.session.Session()
+        self.session = guarded_session()
         self._lock = threading.Lock()
 
     def credentials(self) -> Any:
