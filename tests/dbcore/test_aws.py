@@ -15,7 +15,8 @@ from dbcore.addresses import parse_endpoint
 from dbcore.errors import ConfigurationError
 from dbcore.retention.archives.s3 import S3Archives
 from dbcore.wire.signing import Signer
-from tests.dbcore.wire.server import Server, http, make_certificate
+from tests.dbcore.wire.server import Server, http
+from tests.support.certificates import make_certificate
 
 REGION = "eu-central-1"
 ELSEWHERE = "http://aws.example.com:4566"

@@ -73,6 +73,14 @@ class Authority:
         return issued
 
 
+def make_certificate(folder: Path, *names: str) -> ssl.SSLContext:
+    """A server's TLS context for these names, by a CA of its own, which is written to
+    ``folder / "certificate.pem"``."""
+    authority = Authority(folder)
+    authority.file = authority.file.rename(folder / "certificate.pem")
+    return authority.issue(*names).context()
+
+
 def _named(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 

@@ -21,8 +21,9 @@ from sentry_sdk.integrations.atexit import AtexitIntegration
 from sentry_sdk.integrations.django import DjangoIntegration
 from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.transport import HttpTransport
-from sentry_sdk.utils import BadDsn
 
+from dbcore.addresses import Address, parse_sentry
+from dbcore.errors import ConfigurationError
 from dbcore.monitoring.metrics import current
 from dbcore.monitoring.sentry.events import breadcrumb, error_event
 from dbcore.monitoring.sentry.traces import (
@@ -90,7 +91,8 @@ class Transport(HttpTransport):
 def start() -> None:
     """Tell Sentry of errors from now on, if SENTRY_DSN is set. Idempotent.
 
-    ImproperlyConfigured where a setting makes no sense: a wrong DSN would be silence.
+    ImproperlyConfigured where a setting makes no sense: a wrong DSN would be silence, and one in
+    plain text would tell errors to a network.
     """
     if not settings.SENTRY_DSN or isinstance(sentry_sdk.get_client().transport, Transport):
         return
@@ -98,12 +100,11 @@ def start() -> None:
     if not 0 <= rate <= 1:
         raise ImproperlyConfigured("SENTRY_TRACES_SAMPLE_RATE must be from 0 to 1.")
     try:
-        with _sql_left_alone():
-            sentry_sdk.init(**_options(rate))
-    except BadDsn:
-        raise ImproperlyConfigured(
-            "SENTRY_DSN must be a project's key at Sentry: https://KEY@HOST/PROJECT."
-        ) from None
+        where = parse_sentry(settings.SENTRY_DSN)
+    except ConfigurationError as error:
+        raise ImproperlyConfigured(f"{error}.") from None
+    with _sql_left_alone():
+        sentry_sdk.init(**_options(where, rate))
     HOOKS.append(tell_call if rate else tell_failure)
     if rate:
         connection_created.connect(watch, dispatch_uid=_UID)
@@ -142,9 +143,11 @@ def _sql_left_alone() -> Iterator[None]:
             setattr(owner, name, function)
 
 
-def _options(rate: float) -> dict[str, Any]:
+def _options(where: Address, rate: float) -> dict[str, Any]:
     return {
         **ALWAYS,
+        # A proxy is another machine, and would be told in the clear what is for this one alone.
+        **({"http_proxy": "", "https_proxy": ""} if where.loopback else {}),
         "dsn": settings.SENTRY_DSN,
         "environment": settings.SENTRY_ENVIRONMENT,
         # Without one the SDK asks git and the hosting's variables.

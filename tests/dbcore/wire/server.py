@@ -6,7 +6,6 @@ under way at once.
 
 from __future__ import annotations
 
-import datetime
 import re
 import socket
 import ssl
@@ -16,15 +15,9 @@ import time
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from ipaddress import ip_address
-from pathlib import Path
 from typing import Any, BinaryIO, Self, cast
 
 import orjson
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from tests.support.wire import Message
 
@@ -182,39 +175,3 @@ def in_turn(*answers: bytes | None) -> Answering:
             return left.pop(0) if len(left) > 1 else left[0]
 
     return answering
-
-
-def make_certificate(directory: Path, *names: str) -> ssl.SSLContext:
-    """A server's TLS context with a self-signed certificate for these names, which is written to
-    ``directory / "certificate.pem"``."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test")])
-    now = datetime.datetime.now(datetime.UTC)
-    alternatives = [
-        x509.IPAddress(ip_address(each)) if each[0].isdigit() else x509.DNSName(each)
-        for each in names
-    ]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem, key_pem = directory / "certificate.pem", directory / "key.pem"
-    pem.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    key_pem.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem, key_pem)
-    return context

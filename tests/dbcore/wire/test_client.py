@@ -45,9 +45,9 @@ from tests.dbcore.wire.server import (
     echo,
     http,
     in_turn,
-    make_certificate,
     wait_until,
 )
+from tests.support.certificates import make_certificate
 from tests.support.proxy import Call as ProxyCall
 from tests.support.proxy import (
     ClockSkew,

@@ -40,14 +40,15 @@ def eventually(found: Callable[[], bool], what: str) -> None:
 
 
 class MailServer:
-    """An SMTP server on this machine. `refusals` are answered before it takes mails again;
-    addresses that are `unknown` are refused."""
+    """An SMTP server on this machine, with what aiosmtpd takes for TLS. `refusals` are answered
+    before it takes mails again; addresses that are `unknown` are refused."""
 
-    def __init__(self) -> None:
+    def __init__(self, **tls: Any) -> None:
         self.mails: list[EmailMessage] = []
         self.refusals: deque[str] = deque()
         self.unknown: set[str] = set()
-        self._controller = Controller(self, hostname="127.0.0.1", port=free_port("127.0.0.1"))
+        port = free_port("127.0.0.1")
+        self._controller = Controller(self, hostname="127.0.0.1", port=port, **tls)
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]

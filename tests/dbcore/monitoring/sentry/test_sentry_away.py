@@ -20,6 +20,7 @@ from tests.dbcore.monitoring.conftest import samples
 from tests.dbcore.monitoring.sentry.conftest import Told
 from tests.dbcore.monitoring.sentry.pages import EMAIL, ask
 from tests.dbcore.monitoring.sentry.server import SentryServer
+from tests.dbcore.wire.server import Server, http
 from tests.settings.complete import COMPLETE
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -58,6 +59,23 @@ def test_an_error_that_sentry_refuses_is_counted_and_the_next_is_told(
     assert ask("typo").status_code == 500
     assert len(sentry.events) == 1
     sentry.assert_no_secret()
+
+
+def test_neither_a_redirect_nor_a_proxy_is_followed(
+    settings: Any, counted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Server(lambda _: http(b"{}")) as elsewhere:
+        away = http(b"", f"Location: {elsewhere.endpoint}/api/1/envelope/", status=307)
+        monkeypatch.setenv("HTTP_PROXY", elsewhere.endpoint)
+        monkeypatch.setenv("http_proxy", elsewhere.endpoint)
+        with Server(lambda _: away) as server:
+            settings.SENTRY_DSN = server.endpoint.replace("://", "://key@") + "/1"
+            setup.start()
+            logging.getLogger("planted").error("told to Sentry")
+            sentry_sdk.get_client().flush(timeout=30)
+            setup.stop()
+            assert len(server.requests) == 1 and counted() == 1
+        assert elsewhere.connections == 0
 
 
 def test_a_sentry_that_asks_to_wait_is_left_alone(
@@ -116,7 +134,11 @@ def test_a_process_in_production_ends_whether_sentry_answers_or_not(
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("SENTRY_DSN", f"https://{EMAIL}"), ("SENTRY_TRACES_SAMPLE_RATE", 30.0)],
+    [
+        ("SENTRY_DSN", f"https://{EMAIL}"),
+        ("SENTRY_DSN", "http://key@sentry.example.com/1"),
+        ("SENTRY_TRACES_SAMPLE_RATE", 30.0),
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(
     sentry_server: SentryServer, settings: Any, setting: str, value: Any
