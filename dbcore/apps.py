@@ -11,7 +11,7 @@ class DbcoreConfig(AppConfig):
 
     def ready(self) -> None:
         # Registers the system checks, and Python's LOWER() on every SQLite connection.
-        from dbcore import checks, sqlite_functions  # noqa: F401
+        from dbcore import checks, sqlite_functions, transport_checks  # noqa: F401
         from dbcore.monitoring.configured import refuse_wrong
         from dbcore.monitoring.installed import install
         from dbcore.monitoring.lines.crashes import watch_threads

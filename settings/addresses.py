@@ -10,6 +10,8 @@ import environ
 
 from dbcore.addresses import parse_mail
 from dbcore.configuration import Configuration, WrongConfiguration
+from dbcore.errors import ConfigurationError
+from dbcore.postgresql import with_tls
 from settings.environment import BASE_DIR, configuration
 from settings.variables import is_sqlite
 
@@ -24,7 +26,12 @@ def database(url: str, found: Configuration, connect_timeout: int = CONNECT_TIME
         return _sqlite(environ.Env.db_url_config(url))
     config = environ.Env.db_url_config(url)
     config["ENGINE"], config["HOST"] = POSTGRESQL, unquote(config["HOST"])
-    options = config.setdefault("OPTIONS", {})
+    what = "DATABASE_URL" if connect_timeout == CONNECT_TIMEOUT else "DATABASE_REPLICA_URLS"
+    try:
+        options = with_tls(config["HOST"], config.get("OPTIONS", {}), what)
+    except ConfigurationError as error:  # libpq's own variables say what the address does not
+        raise WrongConfiguration(found.environment, (str(error),)) from None
+    config["OPTIONS"] = options
     options.setdefault("connect_timeout", connect_timeout)
     size = found["DATABASE_POOL_SIZE"]
     config.setdefault("CONN_MAX_AGE", 0 if size else found["DATABASE_CONN_MAX_AGE"])

@@ -15,9 +15,11 @@ from django.test.utils import isolate_apps
 from django.utils import timezone
 from pytest_django import Settings
 
+from dbcore import transport_checks
 from dbcore.append_only import AppendOnly
 from dbcore.checks import HINTS, check_declarations, check_endpoint, check_models
 from dbcore.fields import RecordKeyField
+from dbcore.monitoring.configured import NAMES_HINT
 from dbcore.tables import (
     DayIndex,
     Deadline,
@@ -429,5 +431,5 @@ def test_a_check_of_one_application_says_nothing_of_another(
 
 
 def test_every_check_is_documented_with_its_hint() -> None:
-    rows = dict(re.findall(r"^\| dbcore\.(E\d{3}) \| .+? \| (.+) \|$", DOCS.read_text(), re.M))
-    assert rows == HINTS
+    rows = dict(re.findall(r"^\| dbcore\.([EW]\d{3}) \| .+? \| (.+) \|$", DOCS.read_text(), re.M))
+    assert rows == {**HINTS, **transport_checks.HINTS, "W001": NAMES_HINT}
