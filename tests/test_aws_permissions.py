@@ -19,6 +19,7 @@ from django.utils import timezone
 from daylight import database as d
 from daylight import models
 from daylight.models import Plan, User
+from dbcore import aws
 from dbcore.errors import ConfigurationError, DbcoreError
 from dbcore.local_engine import LocalEngine
 from dbcore.migration.options import MigrationOptions
@@ -350,9 +351,9 @@ def test_sync_tables_without_a_right_names_it(new: LocalEngine, settings: Any) -
 def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
-    cloudwatch.forget_client()
+    aws.client.cache_clear()
     yield
-    cloudwatch.forget_client()
+    aws.client.cache_clear()
 
 
 def test_cloudwatch_that_refuses_is_told_of_by_its_right(

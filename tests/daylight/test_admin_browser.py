@@ -112,7 +112,7 @@ def test_a_colleague_logs_in_and_filters_the_location_history(
     browser.log_in()
     assert browser.find("#site-name")[0].text == "Daylight"
     tables = {link.text for link in browser.find(".app-daylight th a, .app-dbcore th a")}
-    assert len(tables) == 30
+    assert len(tables) == 31
     browser.check("index")
 
     browser.open(reverse("admin:daylight_locationhistory_changelist"))
