@@ -22,6 +22,7 @@ from gunicorn.glogging import Logger
 
 from dbcore.monitoring import multiprocess
 from dbcore.monitoring.lines.formatting import LineFormatter
+from dbcore.private_files import private_folder
 
 
 def _folder() -> str:
@@ -45,7 +46,7 @@ logger_class = LineLogger
 def on_starting(server: Any) -> None:
     """Begin with no counters of a server before this one."""
     if folder := _folder():
-        Path(folder).mkdir(parents=True, exist_ok=True)
+        private_folder(Path(folder))
         multiprocess.begin(folder)
 
 

@@ -17,8 +17,6 @@ from typing import Any
 from django.core.management import call_command
 from django.utils import timezone
 from rich import box
-from rich.console import Console
-from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
@@ -36,6 +34,7 @@ from dbcore.retention.options import SweepOptions
 from dbcore.retention.sweep import enforce_retention
 from dbcore.retention.text_report import print_report as print_sweep
 from dbcore.table_sync import sync_tables
+from dbcore.terminal import Screen
 from dbcore.wire import HOOKS, Call, get_wire
 
 MOTO_ROWS = 3_000  # moto's server is written in Python: fewer rows, the same show
@@ -48,7 +47,7 @@ class Demo:
         self.rows = rows
         self.now = now
         self.out = out
-        self.console = Console(file=out, highlight=False, width=110)
+        self.console = Screen(out, 110)
         self.calls: dict[str, list[float]] = defaultdict(list)
 
     def run(self) -> int:
@@ -60,7 +59,7 @@ class Demo:
             report = migrate(MigrationOptions(now=self.now), watcher())
             print_report(report, self.out)
             if report.error:
-                self.console.print(f"[red]{escape(report.error)}[/red]")
+                self.console.say(report.error, "red")
                 return report.exit_code
             again = self._again()
             self._same_answer()

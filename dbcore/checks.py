@@ -148,6 +148,10 @@ def _references(subject: Subject) -> Iterator[Finding]:
     policy = subject.table.retention
     if isinstance(policy, Retention) and policy.while_kept is not None:
         references.append(("retention", policy.while_kept))
+    # One that is mistyped would be shown, or be left behind by an erasure.
+    references += [("secret", name) for name in subject.table.secret]
+    references += [("personal", name) for name in subject.table.personal]
+    references += [("owner", name) for name in filter(None, [subject.table.owner])]
     for what, name in references:
         if name not in subject.fields:
             yield "E003", f"{what} names {name}, which is not a field."

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from logging import INFO
 from typing import Protocol
 
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -25,6 +23,8 @@ from rich.progress import (
 from rich.text import Text
 
 from dbcore.logs import Event
+from dbcore.printable import printable
+from dbcore.terminal import Screen, escape
 
 LINE_SECONDS = 5.0  # between two lines in the log about one table
 
@@ -94,13 +94,13 @@ class Bars:
 
     def __init__(self, words: Words) -> None:
         self._words = words
-        self._console = Console(stderr=True)
+        self._console = Screen(sys.stderr, 80)
         self._progress: Progress | None = None
         self._task: TaskID | None = None
 
     def stage(self, text: str) -> None:
         self._stop()
-        self._console.print(text, style="bold", markup=False)
+        self._console.say(text, "bold")
         self._progress = Progress(
             TextColumn("  {task.description:<20}"),
             BarColumn(bar_width=28),
@@ -116,7 +116,7 @@ class Bars:
     def begin(self, table: str, total: int, done: int = 0) -> None:
         if self._progress is not None:
             self._task = self._progress.add_task(
-                escape(table), total=total, completed=done, flaws=""
+                escape(printable(table)), total=total, completed=done, flaws=""
             )
 
     def advance(self, count: int) -> None:

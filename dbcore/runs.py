@@ -21,6 +21,7 @@ from dbcore.leases import LeaseHeld
 from dbcore.models import MigrationRun, Sweep
 from dbcore.progress import Watcher
 from dbcore.rights import in_words
+from dbcore.secrecy import Bare, mask_text, mask_texts
 from dbcore.stopping import Interrupted, Stop
 
 _LEVELS = {"completed": INFO, "completed_with_dead_letters": WARNING, "interrupted": WARNING}
@@ -174,8 +175,9 @@ class Run(abc.ABC, Generic[Told, Record]):
         if self._record is None:
             return
         record, report = self._record, self.report
-        record.status, record.error = report.status, report.error
-        record.finished_at, record.report = timezone.now(), report.as_json()
+        # Errors of others may quote what they were given.
+        record.status, record.error = report.status, mask_text(report.error, bare=Bare.EQUALS)
+        record.finished_at, record.report = timezone.now(), mask_texts(report.as_json())
         self.fill(record)
         try:
             record.save()

@@ -98,7 +98,8 @@ class Table:
     owner: str | None = None
     # Fields that an erasure clears where the record itself must stay (an audit trail).
     personal: tuple[str, ...] = ()
-    # Fields that no export gives out: hashes of passwords and keys.
+    # Fields whose value is not shown, nor found by guessing: hashes of passwords and keys.
+    # No page, dead letter, export, report, error or log has it.
     secret: tuple[str, ...] = ()
 
     @property

@@ -12,6 +12,7 @@ from dbcore.addresses import parse_mail
 from dbcore.configuration import Configuration, WrongConfiguration
 from dbcore.errors import ConfigurationError
 from dbcore.postgresql import with_tls
+from dbcore.private_files import PrivateDatabase, private_folder
 from settings.environment import BASE_DIR, configuration
 from settings.variables import is_sqlite
 
@@ -52,6 +53,7 @@ def _sqlite(config: dict[str, Any]) -> dict[str, Any]:
         init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         transaction_mode="IMMEDIATE",
         timeout=20,
+        factory=PrivateDatabase,
     )
     return config
 
@@ -59,7 +61,8 @@ def _sqlite(config: dict[str, Any]) -> dict[str, Any]:
 def make_folder(path: Path, name: str) -> None:
     """Make the folder that a variable names. Raises WrongConfiguration where that cannot be."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        private_folder(path)
+        path.mkdir(exist_ok=True)  # a file in the way is an error
     except OSError as error:
         raise WrongConfiguration(
             configuration().environment,

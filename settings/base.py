@@ -11,11 +11,13 @@ from typing import Any
 import environ
 
 from dbcore.configuration import DBCORE
+from dbcore.private_files import own
 from settings.addresses import database, mail_server, make_folder, replicas
 from settings.environment import BASE_DIR, configuration, start
 from settings.logs import logging_config
 
 VAR_DIR = BASE_DIR / "var"  # what runs write: development databases, logs, reports
+own(VAR_DIR)
 
 DBCORE_CONFIGURATION = found = configuration()
 DBCORE_ENVIRONMENT_SAID = start().said  # by what, for `manage.py configuration`
@@ -36,6 +38,9 @@ LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
+# What explains an error to who develops shows no secret, whatever is among its variables.
+DEFAULT_EXCEPTION_REPORTER = "dbcore.monitoring.debug_pages.Reporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "dbcore.monitoring.debug_pages.Filter"
 
 INSTALLED_APPS = [
     "daylight.apps.DaylightConfig",

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.contrib.auth.hashers import make_password
 from django.http import HttpRequest
 
-from daylight.admin.base import RecordAdmin, masked
+from daylight.admin.base import RecordAdmin
 from daylight.admin.lists import RecentValuesFilter
 from daylight.models import User, UserProfile, UserSession
 
@@ -28,10 +28,9 @@ class UserAdmin(RecordAdmin):
     date_hierarchy = "created_at"
     ordering = ("-created_at",)
     readonly_fields = ("last_login_at",)
-    secret = ("password_hash",)
     fieldsets = (
         (None, {"fields": ("id", "email", "username")}),
-        ("Access", {"fields": ("is_active", "email_verified", masked("password_hash"))}),
+        ("Access", {"fields": ("is_active", "email_verified", "password_hash")}),
         ("Times", {"fields": ("created_at", "updated_at", "last_login_at")}),
     )
 

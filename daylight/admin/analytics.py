@@ -12,7 +12,8 @@ from django.utils.safestring import SafeString
 from daylight.admin.base import LargeTableAdmin, RecordAdmin
 from daylight.admin.lists import RecentValuesFilter
 from daylight.models import ErrorLog, PerformanceMetric, UsageAnalytics
-from dbcore.admin import json_display, preformatted, shortened
+from dbcore.admin import json_display, preformatted
+from dbcore.printable import shortened
 
 CONTEXT = json_display("context")
 

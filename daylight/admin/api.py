@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from daylight.admin.base import LargeTableAdmin, RecordAdmin, masked
+from daylight.admin.base import LargeTableAdmin, RecordAdmin
 from daylight.admin.lists import RecentValuesFilter
 from daylight.models import ApiKey, ApiUsage, RateLimit
 
@@ -22,10 +22,9 @@ class ApiKeyAdmin(RecordAdmin):
     date_hierarchy = "created_at"
     ordering = ("-created_at",)
     readonly_fields = ("key_preview", "user_id", "last_used_at")
-    secret = ("key_hash",)
     fieldsets = (
         (None, {"fields": ("id", "name", "description", "tags", "user_id")}),
-        ("The key", {"fields": ("key_preview", masked("key_hash"), "status", "environment")}),
+        ("The key", {"fields": ("key_preview", "key_hash", "status", "environment")}),
         (
             "What it may do",
             {"fields": ("scopes", "allowed_endpoints", "allowed_methods", "ip_whitelist")},

@@ -99,11 +99,9 @@ class RecordForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class RecordAdmin(ReadableAdmin):
-    """One table's pages. Its key, expiry and whether it may change come from `storage`."""
+    """One table's pages. Its key, expiry, secrets and whether it may change come from `storage`."""
 
     form = RecordForm
-    # Field names whose values are never on a page; their place says only whether they are set.
-    secret: ClassVar[tuple[str, ...]] = ()
     formfield_overrides: ClassVar[Any] = {
         models.TextField: {"form_class": PlainText},
         models.JSONField: {
@@ -120,13 +118,41 @@ class RecordAdmin(ReadableAdmin):
         model: type[models.Model] = self.model
         return layout_of(model)
 
+    @property
+    def secret(self) -> tuple[str, ...]:
+        """The fields whose values are never on a page: it says only whether they are set."""
+        return self.layout.table.secret
+
+    def _told(self, name: Any) -> Any:
+        """A column or field as a page has it."""
+        if isinstance(name, (tuple, list)):
+            return tuple(map(self._told, name))
+        return masked(name) if name in self.secret else name
+
+    def _public(self, names: Any) -> tuple[Any, ...]:
+        """Those by which somebody may search, filter or sort: by a secret it could be guessed."""
+        return tuple(each for each in names if not self._is_secret(each))
+
+    def _is_secret(self, lookup: Any) -> bool:
+        field = lookup[0] if isinstance(lookup, (tuple, list)) else lookup
+        return isinstance(field, str) and field.lstrip("-^=@").split("__")[0] in self.secret
+
     def get_list_display(self, request: HttpRequest) -> Any:
-        shown = tuple(super().get_list_display(request))
+        shown = tuple(map(self._told, super().get_list_display(request)))
         return (*shown, "live") if self.layout.table.expires else shown
 
     def get_list_filter(self, request: HttpRequest) -> Any:
-        filters = tuple(super().get_list_filter(request))
+        filters = self._public(super().get_list_filter(request))
         return (ExpiryFilter, *filters) if self.layout.table.expires else filters
+
+    def get_search_fields(self, request: HttpRequest) -> Any:
+        return self._public(super().get_search_fields(request))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [
+            (title, {**options, "fields": self._told(options["fields"])})
+            for title, options in super().get_fieldsets(request, obj)
+        ]
 
     @admin.display(boolean=True, description="live")
     def live(self, record: models.Model) -> bool:
@@ -146,7 +172,7 @@ class RecordAdmin(ReadableAdmin):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Not by a secret either: ?key_hash__startswith= would tell it letter by letter."""
-        if lookup.startswith(self.secret):
+        if self._is_secret(lookup):
             return False
         return super().lookup_allowed(lookup, value, request)
 

@@ -1,7 +1,7 @@
 """The layer's book-keeping in Django's admin, by subject, to read and never to change."""
 
 from dbcore.admin import migration, monitoring, retention
-from dbcore.admin.display import ReadableAdmin, json_display, json_text, preformatted, shortened
+from dbcore.admin.display import ReadableAdmin, json_display, json_text, preformatted
 
 __all__ = [
     "ReadableAdmin",
@@ -11,5 +11,4 @@ __all__ = [
     "monitoring",
     "preformatted",
     "retention",
-    "shortened",
 ]

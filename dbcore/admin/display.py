@@ -43,11 +43,6 @@ def pretty_json(value: Any) -> SafeString | str:
     return EMPTY if value is None else preformatted(json_text(value, indent=2))
 
 
-def shortened(text: str, length: int) -> str:
-    """Text for a list's cell, on at most `length` characters."""
-    return text if len(text) <= length else f"{text[: length - 1]}…"
-
-
 @functools.cache
 def json_display(name: str) -> Any:
     """A read-only admin column for the JSON field `name`. The same function for the same name:

@@ -9,8 +9,9 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from dbcore.admin.display import EMPTY, ViewOnlyAdmin, pretty_json, shortened
+from dbcore.admin.display import EMPTY, ViewOnlyAdmin, pretty_json
 from dbcore.models import AlertDelivery, AlertState
+from dbcore.printable import shortened
 
 
 @admin.register(AlertState)

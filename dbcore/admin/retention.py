@@ -21,10 +21,10 @@ from dbcore.admin.display import (
     ViewOnlyAdmin,
     pretty_json,
     report_html,
-    shortened,
     took,
 )
 from dbcore.models import AcceptedPolicy, Archive, Erasure, LegalHold, RestoredRecord, Sweep
+from dbcore.printable import shortened
 
 _DIGESTS = ("keys", "owners")  # of a manifest: long, and nothing to read
 

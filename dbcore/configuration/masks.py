@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-MASK = "***"
+from dbcore.secrecy import MASK
+
 _ACCOUNT = re.compile(r"//.*@", re.DOTALL)
 _OPTION = re.compile(r"([?&][^=&]*(?:pass|secret|key|token)[^=&]*=)[^&]*", re.IGNORECASE)
 

@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from dbcore.configuration.kinds import Refused
 from dbcore.configuration.registry import Registry, Variable
+from dbcore.printable import printable, sentence, shortened
 
 DEFAULT = "default"
 ENVIRONMENT = "environment"
@@ -38,8 +39,8 @@ class Value:
     """One variable's value, and where it came from: an origin's name, or DEFAULT."""
 
     variable: Variable
-    value: Any
-    text: str
+    value: Any = field(repr=False)  # it may be a secret, and settings are shown where errors are
+    text: str = field(repr=False)
     origin: str
 
     @property
@@ -211,16 +212,13 @@ class _Reader:
 def _sentence(variable: Variable, name: str, text: str, origin: str, error: Exception) -> str:
     # Of a text that is not understood, nobody knows which part of it is the secret.
     hidden = variable.secret or variable.masked is not None
-    value = "has a value that is not shown here;" if hidden else f"is {_presentable(text)!r};"
+    value = (
+        "has a value that is not shown here;" if hidden else f"is {shortened(text, MAX_SHOWN)!r};"
+    )
     why = ""
     if str(error) and (isinstance(error, Refused) or not hidden):
-        why = f": {_presentable(str(error))}"
+        why = f": {sentence(str(error), MAX_SHOWN)}"
     return f"{name} {value} it must be {variable.kind.allowed}{why} ({origin})"
-
-
-def _presentable(text: str) -> str:
-    shown = "".join(each if each.isprintable() else "?" for each in text)
-    return shown if len(shown) <= MAX_SHOWN else f"{shown[:MAX_SHOWN]}…"
 
 
 def _notices(
@@ -244,7 +242,8 @@ def _notices(
         names = (value.variable.name, *value.variable.otherwise)
         said = {name: text for name in names if (text := cleaned(given.get(name, "")))}
         if len(set(said.values())) > 1:
-            listed = ", ".join(f"{name}={text}" for name, text in said.items())
+            shown = {name: value.variable.shown(text) for name, text in said.items()}
+            listed = ", ".join(f"{name}={printable(text)}" for name, text in shown.items())
             yield Notice(
                 value.variable.name, f"{listed}: they differ, and {next(iter(said))} counts"
             )

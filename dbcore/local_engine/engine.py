@@ -27,6 +27,7 @@ from dbcore.local_engine.errors import (
 from dbcore.local_engine.logged import IN_MEMORY, PORT_TAKEN, STARTED, STOPPED
 from dbcore.local_engine.probe import answers, free_port, port_is_taken
 from dbcore.local_engine.process import STOP_TIMEOUT
+from dbcore.private_files import opener, private_database, private_folder
 
 READY_TIMEOUT = 30.0
 PORT_ATTEMPTS = 5
@@ -180,6 +181,10 @@ class LocalEngine:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         log = self._log = self._fresh_log()
+        if self.db_path is not None:
+            # The engine would make it as the umask says.
+            private_folder(self.db_path.parent)
+            private_database(self.db_path)
         command = self._found().arguments(self._host, self._port, self._db_path)
         # Output goes to a file: a pipe that nobody reads would fill up and stop the engine. Its
         # own session keeps a Ctrl-C in our terminal from ending it before our work is done.
@@ -202,8 +207,9 @@ class LocalEngine:
             handle, name = tempfile.mkstemp(prefix="local-dynamodb-", suffix=".log")
             os.close(handle)
             return Path(name)
-        self._log_path.parent.mkdir(parents=True, exist_ok=True)
-        self._log_path.write_bytes(b"")
+        private_folder(self._log_path.parent)
+        with open(self._log_path, "wb", opener=opener):
+            pass
         return self._log_path
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dbcore.local_engine.errors import SharedEngineUnsupportedError, locked_too_long
+from dbcore.private_files import opener, private_folder
 
 if sys.platform != "win32":
     import fcntl
@@ -39,9 +40,9 @@ class FileLock:
             return True
         if sys.platform == "win32":
             raise SharedEngineUnsupportedError
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(self.path.parent)
         # Python opens with O_CLOEXEC, so a started program never has the lock.
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        fd = opener(str(self.path), os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError as error:

@@ -11,6 +11,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from dbcore.private_files import opener
+
 
 @dataclass(frozen=True)
 class EngineState:
@@ -38,7 +40,8 @@ class EngineState:
     def write(self, path: Path) -> None:
         """Writes the file as a whole: a reader sees the old note or the new one."""
         fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-        fresh.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        with open(fresh, "w", encoding="utf-8", opener=opener) as file:
+            file.write(json.dumps(asdict(self), indent=2) + "\n")
         fresh.replace(path)
 
 

@@ -1,5 +1,6 @@
-"""What commands say on standard error where that is a log of JSON lines: lines of the log. No user
-and no record is named there, whatever the sentence is."""
+"""What commands say. Data of others are text in it, and move no cursor; what goes to standard error
+has no secret. Where that is a log of JSON lines, what is said there are lines of the log, in which
+no user and no record is named, whatever the sentence is."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from django.conf import settings
 from django.core.management.base import CommandError, OutputWrapper
 
 from dbcore.logs import Event
-from dbcore.monitoring.scrub import MASK
+from dbcore.printable import printable_lines
+from dbcore.secrecy import MASK, Bare, mask_text
 
 SAID = Event(
     "dbcore.management", (WARNING,), "a command says", ("text",),
@@ -26,7 +28,31 @@ FAILED = Event(
 _NAMES = re.compile(r"'[^']*'|\"[^\"]*\"|(?<=\buser )\S+")
 
 
-class Saying(OutputWrapper):
+class Plain(OutputWrapper):
+    """A stream that people read, or a program reads as JSON."""
+
+    def write(  # type: ignore[override]
+        self,
+        msg: str = "",
+        style_func: Callable[[str], str] | None = None,
+        ending: str | None = None,
+    ) -> None:
+        """Write lines."""
+        super().write(printable_lines(self.told(msg)), style_func, ending)
+
+    def told(self, msg: str) -> str:
+        """What is said of a message."""
+        return msg
+
+
+class Errors(Plain):
+    """Standard error, for people: without secrets."""
+
+    def told(self, msg: str) -> str:
+        return mask_text(msg, bare=Bare.EQUALS)
+
+
+class Saying(Plain):
     """Standard error, as lines of the log. `failure`: of what the next sentence is."""
 
     failure: CommandError | None = None

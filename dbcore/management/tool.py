@@ -3,6 +3,7 @@ means one thing."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from argparse import RawDescriptionHelpFormatter
@@ -11,10 +12,18 @@ from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import (
+    BaseCommand,
+    CommandError,
+    CommandParser,
+    OutputWrapper,
+    SystemCheckError,
+)
 
 from dbcore import logs
-from dbcore.management.saying import Saying, is_logged
+from dbcore.management.saying import Errors, Plain, Saying, is_logged
+from dbcore.printable import printable, sentence
+from dbcore.secrecy import Bare, mask_text, mask_texts
 
 
 @contextmanager
@@ -36,7 +45,47 @@ class Ended(Protocol):
         """0: all is well."""
 
 
-class ToolCommand(BaseCommand):
+def _out_of(stream: OutputWrapper) -> Any:
+    """The stream itself, which Django has wrapped."""
+    return stream._out
+
+
+class PlainCommand(BaseCommand):
+    """A command that says what others have written: whatever stream it is given, their text is
+    text there."""
+
+    @property
+    def stdout(self) -> Plain:
+        """Where its report goes."""
+        return self._stdout
+
+    @stdout.setter
+    def stdout(self, stream: OutputWrapper) -> None:
+        self._stdout = stream if isinstance(stream, Plain) else Plain(_out_of(stream), "\n")
+
+    @property
+    def stderr(self) -> Plain:
+        """Where it speaks to people."""
+        return self._stderr
+
+    @stderr.setter
+    def stderr(self, stream: OutputWrapper) -> None:
+        self._stderr = stream if isinstance(stream, Plain) else Errors(_out_of(stream), "\n")
+
+    def say(self, text: str) -> None:
+        """One line of the report."""
+        self.stdout.write(printable(mask_text(text, bare=Bare.EQUALS)))
+
+    def tell(self, text: str) -> None:
+        """One sentence to whoever is there, beside the report."""
+        self.stderr.write(sentence(text))
+
+    def json(self, value: Any, indent: int | None = 1) -> None:
+        """The report, for programs."""
+        self.stdout.write(json.dumps(mask_texts(value), indent=indent, ensure_ascii=False))
+
+
+class ToolCommand(PlainCommand):
     """A command whose `epilog` stands below its options, and that fails with 1.
 
     argparse ends with 2 for a wrong argument; a migration's 2 says that data differ.
@@ -52,7 +101,7 @@ class ToolCommand(BaseCommand):
 
         def fail(message: str) -> NoReturn:
             parser.print_usage(sys.stderr)
-            sys.stderr.write(f"{subcommand}: {message}\n")
+            sys.stderr.write(f"{subcommand}: {printable(message)}\n")
             sys.exit(1)
 
         parser.error = fail  # type: ignore[method-assign]
@@ -69,6 +118,8 @@ class ToolCommand(BaseCommand):
             try:
                 return self._execute(*args, **given)
             except CommandError as error:
+                if not isinstance(error, SystemCheckError):  # which has lines of its own
+                    error.args = (sentence(str(error)),)
                 if isinstance(self.stderr, Saying):
                     self.stderr.failure = error  # which Django writes there next
                 raise

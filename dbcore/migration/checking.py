@@ -167,5 +167,6 @@ class Checking:
 
     def _dead(self, plan: TablePlan, row: Row, reason: str) -> None:
         if len(self.report.dead_letters) < MAX_LISTED_LETTERS:
-            letter = Letter(plan.source_table, plan.layout.table.name, plan.row_key(row), reason)
+            key, told = plan.row_key(row), plan.told(row, reason)
+            letter = Letter(plan.source_table, plan.layout.table.name, key, told)
             self.report.dead_letters.append(letter)

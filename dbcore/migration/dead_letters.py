@@ -82,7 +82,7 @@ class DeadLetterBox:
             table=self.plan.layout.table.name,
             row_ref=place_text(row[0]),
             key=self.plan.row_key(row),
-            reason=reason,
+            reason=self.plan.told(row, reason),
             row=_raw(self.plan.raw(row)),
             copy_pass=self.copy_pass,
             run_id=self._run_id,

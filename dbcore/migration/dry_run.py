@@ -94,7 +94,7 @@ class DryRun:
                     self._row(plan, encoder, row, tally, indexes)
                 except InvalidValue as error:
                     tally.dead_lettered += 1
-                    self._list(plan, plan.row_key(row), str(error))
+                    self._list(plan, plan.row_key(row), plan.told(row, str(error)))
             self.watch.advance(len(page))
             self.watch.flawed(tally.dead_lettered)
         self.watch.end()

@@ -11,6 +11,7 @@ from dbcore.attributes import Item
 from dbcore.errors import InvalidValue
 from dbcore.fields import joined_key, split_key
 from dbcore.guards import GUARD_KEY, OWNER, guard_table, guards_of
+from dbcore.letters import WITHHELD
 from dbcore.migration.encoding import RowEncoder
 from dbcore.migration.errors import MigrationError
 from dbcore.migration.flow import Flow
@@ -82,8 +83,16 @@ class GuardCheck:
     def _judge(self, guard: Item) -> None:
         if not any(self._is_claimed(plan, guard) for plan in self.plans):
             self.tally.extra += 1
-            key = {GUARD_KEY: guard[GUARD_KEY]}
+            key = self._shown(guard)
             self.findings.add(Finding("extra", self.plans[-1].source_table, "unique", key))
+
+    def _shown(self, guard: Item) -> Item:
+        """The guard as a report names it: by the record that owns it where its value is secret."""
+        _, name, *_ = split_key(guard[GUARD_KEY]["S"])
+        if name not in self.layout.table.secret:
+            return {GUARD_KEY: guard[GUARD_KEY]}
+        of = joined_key((self.layout.table.name, name, WITHHELD))
+        return {GUARD_KEY: {"S": of}, OWNER: guard[OWNER]}
 
     def _is_claimed(self, plan: TablePlan, guard: Item) -> bool:
         """Whether the owner's row can be an item and has this value."""

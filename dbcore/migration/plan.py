@@ -12,7 +12,9 @@ from typing import Any
 from django.db import models
 
 from dbcore.items import ItemLayout, layout_of
+from dbcore.letters import secret_columns, shown_text
 from dbcore.migration.readings import UndecodableText
+from dbcore.secrecy import plain_name
 
 _SHOWN = 1000  # characters of a key that people see: it may be what is wrong with the row
 
@@ -84,7 +86,14 @@ class TablePlan:
         parts = [row[self.at[name]] for name in self.key_columns]
         if not parts or any(part is None for part in parts):
             return f"row {row[0]}"
-        return "/".join(map(printable, parts))
+        return "/".join(map(_key_text, parts))
+
+    def told(self, row: Row, reason: str) -> str:
+        """Why a row cannot be an item, as people are told it: the words may be a database's, which
+        quotes what it refuses."""
+        secret = secret_columns(self.layout, self.source_table)
+        values = (row[at] for name, at in self.at.items() if plain_name(name) in secret)
+        return shown_text(reason, values)
 
     def label(self, field: str) -> str:
         """What a field is called in the source: its column, where it has one."""
@@ -96,8 +105,8 @@ class TablePlan:
         return dict(zip(self.columns, row[1:], strict=True))
 
 
-def printable(value: Any) -> str:
-    """A stored value as a line of text may show it."""
+def _key_text(value: Any) -> str:
+    """A stored value as part of a key that people see."""
     if isinstance(value, bytes):
         return f"x'{value.hex()}'"[:_SHOWN]  # as SQL writes a BLOB
     if isinstance(value, UndecodableText):

@@ -12,6 +12,7 @@ from django.db import models
 from django.utils import timezone
 
 from dbcore.leases import Lease
+from dbcore.letters import shown_row
 from dbcore.migration import target
 from dbcore.migration.copy import CopyOptions, TableCopy
 from dbcore.migration.dead_letters import DeadLetterBox
@@ -124,14 +125,14 @@ def _resolve(letter: DeadLetter) -> None:
 
 
 def describe(letter: DeadLetter) -> dict[str, object]:
-    """A letter as JSON."""
+    """A letter as JSON, without what is secret in its row."""
     return {
         "id": letter.pk,
         "source": letter.source_table,
         "table": letter.table,
         "key": letter.key,
         "reason": letter.reason,
-        "row": letter.row,
+        "row": shown_row(letter),
         "database": letter.source,
         "target": letter.target,
         "created_at": letter.created_at.isoformat(),

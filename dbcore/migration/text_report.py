@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from rich import box
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from dbcore.attributes import Item
 from dbcore.migration.report import Report
+from dbcore.printable import printable
+from dbcore.terminal import Screen, escape
 
 _HEADINGS = {"dead_lettered": "dead letters"}
 _WIDTH = 110  # where no terminal says how wide it is
@@ -22,9 +22,7 @@ _SHOWN = 20  # dead letters and findings that the text lists; the JSON has all
 
 def print_report(report: Report, out: Any) -> None:
     """Print a report to a stream."""
-    stream = getattr(out, "_out", out)  # Django wraps it
-    width = None if stream.isatty() else _WIDTH
-    console = Console(file=stream, highlight=False, width=width)
+    console = Screen(out, _WIDTH)
     _heading(console, report)
     if report.lines:
         console.print(_table(report))
@@ -32,16 +30,17 @@ def print_report(report: Report, out: Any) -> None:
     _findings(console, report)
     _estimate(console, report)
     for name in report.unknown:
-        console.print(f"  left alone, not known here: {name}", markup=False)
+        console.say(f"  left alone, not known here: {name}")
     for note in report.notes:
-        console.print(f"  note: {note}", markup=False)
+        console.say(f"  note: {note}")
     _verdict(console, report)
 
 
-def _heading(console: Console, report: Report) -> None:
+def _heading(console: Screen, report: Report) -> None:
     kind = "Dry run of a migration" if report.dry_run else "Migration"
     console.print(f"[bold]{kind}[/bold] {report.run}")
-    console.print(f"  from {report.source}\n    to {report.target}", markup=False)
+    console.say(f"  from {report.source}")
+    console.say(f"    to {report.target}")
     if report.resumed:
         console.print("  resumed from its checkpoint")
 
@@ -65,7 +64,7 @@ def _table(report: Report) -> Table:
         cells = [_count(name, getattr(line.tally, name)) for name in counted]
         found = _found(functools.partial(getattr, line.tally), report.verified)
         expired = f", {line.expired:,} expired since" if line.expired else ""
-        table.add_row(escape(line.source + arrow), *cells, found + expired)
+        table.add_row(escape(printable(line.source + arrow)), *cells, found + expired)
     return table
 
 
@@ -84,29 +83,29 @@ def _found(count: Callable[[str], int], verified: bool) -> str:
     return "[green]yes[/green]" if verified else "[dim]–[/dim]"
 
 
-def _letters(console: Console, report: Report) -> None:
+def _letters(console: Screen, report: Report) -> None:
     if not report.dead_letters:
         return
     console.print("[yellow]Dead letters[/yellow] (rows that cannot be items, kept whole):")
     for letter in report.dead_letters[:_SHOWN]:
-        console.print(f"  {letter.source} {letter.key}: {letter.reason}", markup=False)
+        console.say(f"  {letter.source} {letter.key}: {letter.reason}")
     _more(console, len(report.dead_letters))
     if not report.dry_run:
         console.print("  repair the source, then: manage.py dead_letters replay\n")
 
 
-def _findings(console: Console, report: Report) -> None:
+def _findings(console: Screen, report: Report) -> None:
     if not report.findings:
         return
     console.print("[red]Verification found:[/red]")
     for each in report.findings[:_SHOWN]:
         names = f" ({', '.join(each.attributes)})" if each.attributes else ""
         line = f"  {each.kind:<9} {each.table} {_key_text(each.key)}{names}"
-        console.print(line, markup=False)
+        console.say(line)
     _more(console, len(report.findings))
 
 
-def _more(console: Console, count: int) -> None:
+def _more(console: Screen, count: int) -> None:
     if count > _SHOWN:
         console.print(f"  … and {count - _SHOWN:,} more (--format json lists them)")
 
@@ -115,7 +114,7 @@ def _key_text(key: Item) -> str:
     return ", ".join(f"{name}={next(iter(value.values()))}" for name, value in key.items())
 
 
-def _estimate(console: Console, report: Report) -> None:
+def _estimate(console: Screen, report: Report) -> None:
     found = report.estimate
     if found is None:
         return
@@ -128,7 +127,7 @@ def _estimate(console: Console, report: Report) -> None:
         console.print(f"  {found.minutes:,.1f} minutes at the given rate")
 
 
-def _verdict(console: Console, report: Report) -> None:
+def _verdict(console: Screen, report: Report) -> None:
     seconds = f"{report.seconds:,.1f} s, {report.rows_per_second:,.0f} rows/s copied"
     if report.status == "interrupted":
         console.print(f"[yellow]Interrupted[/yellow] after {seconds}: run the same command again")

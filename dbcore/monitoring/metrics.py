@@ -17,6 +17,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from dbcore.monitoring.labels import DYNAMODB, error_type
+from dbcore.monitoring.multiprocess import keep_private
 from dbcore.monitoring.series import Counted, Series
 from dbcore.monitoring.slow import Shape, Shapes
 from dbcore.monitoring.specs import (
@@ -51,6 +52,7 @@ class Metrics:
     """All that one process has counted. A forked child has its own, and begins at nought."""
 
     def __init__(self) -> None:
+        keep_private()
         self.registry = CollectorRegistry()
         self.shapes = Shapes()
         self.series: dict[tuple[str | None, ...], Series] = {}

@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import mmap_dict, multiprocess
+from prometheus_client import mmap_dict, multiprocess, values
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+
+from dbcore.private_files import opener, private_file
 
 # These have no types.
 _Files: Any = mmap_dict.MmapedDict
@@ -25,6 +27,20 @@ _mark_dead: Any = multiprocess.mark_process_dead
 _DEAD = "dead"
 _KINDS = ("counter", "histogram")
 _LOCK = "moving.lock"
+
+
+class _Private(_Files):  # type: ignore[misc]
+    """A process's counters, which others may not read."""
+
+    def __init__(self, filename: str, read_mode: bool = False) -> None:
+        if not read_mode:
+            private_file(Path(filename))
+        super().__init__(filename, read_mode)
+
+
+def keep_private() -> None:
+    """Have prometheus_client make its files so. To be called before it makes the first."""
+    values.MmapedDict = _Private  # type: ignore[attr-defined]
 
 
 class Together(Collector):
@@ -61,7 +77,7 @@ def bury(folder: str, process: int) -> None:
 
 
 def _add(file: Path, to: Path) -> None:
-    kept = _Files(str(to))
+    kept = _Private(str(to))
     try:
         for key, value, _, _ in _Files.read_all_values_from_file(str(file)):
             kept.write_value(key, kept.read_value(key)[0] + value, 0.0)
@@ -71,6 +87,6 @@ def _add(file: Path, to: Path) -> None:
 
 @contextmanager
 def _locked(folder: Path, how: int) -> Iterator[None]:
-    with (folder / _LOCK).open("a") as file:
+    with open(folder / _LOCK, "a", opener=opener) as file:
         fcntl.flock(file, how)
         yield

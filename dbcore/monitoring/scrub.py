@@ -8,91 +8,85 @@ import base64
 import functools
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from django.apps import apps
 from django.conf import settings
 from django.db import models
 
+from dbcore.configuration import DBCORE
 from dbcore.schema import storage_models
+from dbcore.secrecy import MASK, Bare, is_secret_name, mask_text, plain_name
 
-MASK = "***"
 MAX_DEPTH = 8
 _MIN_SECRET = 4  # characters: to mask a shorter one would mask half of any text
-# Settings whose values must never be seen in a text, whatever error quotes them.
+# Settings whose values must never be seen in a text, whatever error quotes them; and what AWS's
+# own libraries read.
 SECRET_SETTINGS = (
-    "SECRET_KEY",
-    "ALERT_SLACK_WEBHOOK",
-    "ALERT_PAGERDUTY_KEY",
-    "EMAIL_HOST_PASSWORD",
-    "METRICS_TOKEN",
-    "SENTRY_DSN",
-)
-# A field whose name has one of these in it is secret or personal, whatever its value; names are
-# compared in lower case, without what is neither letter nor digit.
-DENIED_PARTS = (
-    "password", "passwd", "secret", "token", "apikey", "privatekey", "credential", "authorization",
-    "cookie", "csrf", "signature", "session", "email", "ipaddress", "remoteaddr", "forwarded",
-    "realip", "useragent", "username", "firstname", "lastname", "fullname", "phone", "latitude",
-    "longitude", "dsn",
+    *(each.name for each in DBCORE.variables if each.secret),
+    "SECRET_KEY", "SECRET_KEY_FALLBACKS", "EMAIL_HOST_PASSWORD",
 )  # fmt: skip
-# And one that is called so.
-DENIED_NAMES = (
-    "auth", "ip", "user", "lat", "lon", "lng", "address", "title", "description", "avatar", "key",
-    "keys", "item", "items", "row", "record", "records", "values", "params", "parameters", "body",
-    "payload", "query", "querystring", "headers", "locals", "env", "argv",
+_OF_AWS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+# A field whose name has one of these in it is personal, whatever its value, or secret beside what
+# `is_secret_name` knows; names are compared as that compares them.
+PERSONAL_PARTS = (
+    "session", "email", "ipaddress", "remoteaddr", "forwarded", "realip", "useragent", "username",
+    "firstname", "lastname", "fullname", "phone", "latitude", "longitude",
 )  # fmt: skip
+# And one that is called so, also where a text names it.
+PERSONAL_NAMES = frozenset({"ip", "lat", "lon", "lng", "userid"})
+# And, where it is a field, what holds anything.
+DENIED_NAMES = PERSONAL_NAMES | {
+    "user", "address", "title", "description", "avatar", "key", "keys", "item", "items", "row",
+    "record", "records", "values", "params", "parameters", "body", "payload", "query",
+    "querystring", "headers", "locals", "env", "argv",
+}  # fmt: skip
 # Ids of work, not of people: in a field called so an id may be seen.
 WORK_IDS = frozenset({
     "requestid", "runid", "traceid", "spanid", "eventid", "sweepid", "process", "archive",
     "erasure", "act", "incident",
 })  # fmt: skip
 
-# How much each may look ahead is bounded: a text of a megabyte must not take a second.
-_SECRET_LOOKS = (
-    (re.compile(r"(?<=://)[^\s/@]+@"), f"{MASK}@"),  # the account in a URL
-    # Its password may have a slash in it.
-    (re.compile(r"(?<=://)[^\s/@:]{0,64}:[^\s@?]{1,200}@"), f"{MASK}@"),
-    (re.compile(r"(https?://hooks\.slack(?:-gov)?\.com)/\S*"), rf"\1/{MASK}"),
-    (re.compile(r"\?[^\s?]*=\S*"), f"?{MASK}"),  # a query, with its tokens
-    (re.compile(r"\b([Bb]earer|Basic)\s+[A-Za-z0-9+/._~=-]{6,}"), rf"\1 {MASK}"),
-    (re.compile(r"(?i)\b(password|passwd|secret|token|signature|api[_-]?key)(\s*[=:]\s*)\S+"),
-     rf"\1\2{MASK}"),
-    (re.compile(r"[\w.+'-]{1,64}@(?:[\w-]+(?:\.[\w-]+)+|localhost\b)"), f"{MASK}@{MASK}"),
-    (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b"), MASK),
-)  # fmt: skip
+_PERSONAL_LOOKS = (
+    (re.compile(r"\?[^\s?]*=[^\s\"'`<>]*"), f"?{MASK}"),  # a query: who asked, and for what
+    (re.compile(r"[\w.+'-]{1,64}(?:@|%40)(?:[\w-]+(?:\.[\w-]+)+|localhost\b)"), f"{MASK}@{MASK}"),
+)
 _ID_LOOKS = (
     (re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"), MASK),
-    (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), MASK),  # a JSON web token
     # Keys, tokens, digests; names in code have no digit in them.
     (re.compile(r"(?<![\w+=-])(?=[\w+=-]*\d)[\w+=-]{32,}"), MASK),
-    # What PostgreSQL says of a value that is taken: Key (email)=(ana@example.org) already exists.
-    (re.compile(r"(\([\w, \"():]{1,200}\))=\(.*\)"), rf"\1=({MASK})"),
-    (re.compile(r"(?i)(failing row contains )\(.*\)"), rf"\1({MASK})"),
+    # Where somebody is: two numbers of a degree, to ten metres.
+    (
+        re.compile(r"(?<![\w.])-?\d{1,2}\.\d{4,},\s{0,4}-?\d{1,3}\.\d{4,}(?![\w.])"),
+        f"{MASK},{MASK}",
+    ),
 )
 _IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\d)")
 _IPV6 = re.compile(
     r"(?<![\w:.])(?=[0-9A-Fa-f.]{0,4}:[0-9A-Fa-f.]{0,4}:)[0-9A-Fa-f:.]{1,44}[0-9A-Fa-f](?![\w:])"
 )
 _PASSWORD = re.compile(r"://[^\s/@:]*:(\S+)@")  # of a URL in the settings
-_NO_NAME = re.compile(r"[^a-z0-9]")
 
 
 def scrub_text(text: str) -> str:
     """The text without secrets, e-mails, addresses of machines elsewhere, ids and tokens."""
-    text = mask_secrets(text)
+    text = _masked(text, Bare.ALWAYS, _is_denied_in_text)
     for pattern, mask in _ID_LOOKS:
         text = pattern.sub(mask, text)
     text = _record_keys().sub(rf"\1{MASK}", text)
     return _IPV6.sub(_masked_address, _IPV4.sub(_masked_address, text))
 
 
-def mask_secrets(text: str) -> str:
+def mask_secrets(text: str, bare: Bare = Bare.ALWAYS) -> str:
     """The text without secrets and e-mails; ids and addresses of machines stay."""
-    for secret in _secrets():
-        text = text.replace(secret, MASK)
-    for pattern, mask in _SECRET_LOOKS:
+    return _masked(text, bare, _is_secret_in_text)
+
+
+def _masked(text: str, bare: Bare, is_secret: Callable[[str], bool]) -> str:
+    text = mask_text(text, bare=bare, is_secret=is_secret, known=_secrets())
+    for pattern, mask in _PERSONAL_LOOKS:
         text = pattern.sub(mask, text)
     return text
 
@@ -133,17 +127,43 @@ def _scrubbed(value: Any, name: str, depth: int) -> Any:
         text = str(value)
     except Exception:
         return MASK
-    return mask_secrets(text) if _plain(name) in WORK_IDS else scrub_text(text)
+    return mask_secrets(text) if plain_name(name) in WORK_IDS else scrub_text(text)
 
 
 @functools.lru_cache(maxsize=1000)
 def _is_denied(name: str, with_models: bool) -> bool:
-    plain = _plain(name)
+    plain = plain_name(name)
     if plain in WORK_IDS:
         return False
-    if plain in DENIED_NAMES or any(part in plain for part in DENIED_PARTS):
+    if plain in DENIED_NAMES or is_secret_name(name) or _has_personal_part(plain):
         return True
     return with_models and plain in personal_fields()
+
+
+def _is_denied_in_text(name: str) -> bool:
+    """Whether a sentence or a document hides what it says behind this name."""
+    plain = plain_name(name)
+    is_personal = plain in PERSONAL_NAMES or _has_personal_part(plain)
+    return _is_secret_in_text(name) or (is_personal and not _is_table(name))
+
+
+def _is_secret_in_text(name: str) -> bool:
+    return is_secret_name(name) and not _is_table(name)
+
+
+def _has_personal_part(plain: str) -> bool:
+    return any(part in plain for part in PERSONAL_PARTS)
+
+
+def _is_table(name: str) -> bool:
+    """Whether it is one of the tables: what is said of api_keys is no API key."""
+    return name.lower() in _table_names(apps.models_ready)
+
+
+@functools.lru_cache(maxsize=2)
+def _table_names(with_models: bool) -> frozenset[str]:
+    found = storage_models() if with_models else []
+    return frozenset(model.storage.name for model in found)  # type: ignore[attr-defined]
 
 
 @functools.cache
@@ -158,12 +178,7 @@ def personal_fields() -> frozenset[str]:
             free = (models.JSONField, models.EmailField, models.GenericIPAddressField)
             fields = model._meta.local_concrete_fields
             names.update(field.name for field in fields if isinstance(field, free))
-    return frozenset(map(_plain, names))
-
-
-@functools.lru_cache(maxsize=1000)
-def _plain(name: str) -> str:
-    return _NO_NAME.sub("", name.lower())
+    return frozenset(map(plain_name, names))
 
 
 def _record_keys() -> re.Pattern[str]:
@@ -173,8 +188,8 @@ def _record_keys() -> re.Pattern[str]:
 @functools.lru_cache(maxsize=2)
 def _keys_after_tables(with_models: bool) -> re.Pattern[str]:
     """A record's key as errors name it: "users/u-1", "plans u-1/p-1"."""
-    names = {model.storage.name for model in storage_models()} if with_models else set()  # type: ignore[attr-defined]
-    tables = "|".join(map(re.escape, sorted(names, key=len, reverse=True))) or r"(?!)"
+    names = sorted(_table_names(with_models), key=len, reverse=True)
+    tables = "|".join(map(re.escape, names)) or r"(?!)"
     return re.compile(rf"(\b(?:{tables})(?:/| (?=\S*[/#@\d])(?![\d,.]+(?:\s|$))))[^\s:;,]+")
 
 
@@ -187,15 +202,33 @@ def _masked_address(match: re.Match[str]) -> str:
 
 
 def _secrets() -> Iterator[str]:
+    """The secrets of the settings, as they are and as a URL has them."""
     if not settings.configured:
         return  # gunicorn's own process, which has none
-    given = [getattr(settings, name, "") for name in SECRET_SETTINGS]
+    given: list[Any] = [getattr(settings, name, "") for name in SECRET_SETTINGS]
+    texts = getattr(getattr(settings, "DBCORE_CONFIGURATION", None), "texts", {})
+    given += [texts.get(name, "") for name in _OF_AWS]
     given += [each.get("PASSWORD") for each in getattr(settings, "DATABASES", {}).values()]
     for cache in getattr(settings, "CACHES", {}).values():
         places = cache.get("LOCATION", "")
         for place in [places] if isinstance(places, str) else places:
             given += _PASSWORD.findall(str(place))
         given.append((cache.get("OPTIONS") or {}).get("PASSWORD"))
-    keys = getattr(settings, "ARCHIVE_ENCRYPTION_KEYS", {}).values()
-    given += [base64.b64encode(key).decode() for key in keys]
-    yield from (each for each in given if isinstance(each, str) and len(each) >= _MIN_SECRET)
+    for each in _texts(given):
+        if len(each) >= _MIN_SECRET:
+            yield each
+            if (quoted := quote(each, safe="")) != each:
+                yield quoted
+
+
+def _texts(values: Iterable[Any]) -> Iterator[str]:
+    """The texts in settings, also of lists and mappings; keys as they are given in variables."""
+    for each in values:
+        if isinstance(each, str):
+            yield each
+        elif isinstance(each, bytes):
+            yield base64.b64encode(each).decode()
+        elif isinstance(each, Mapping):
+            yield from _texts(each.values())
+        elif isinstance(each, Iterable):
+            yield from _texts(each)

@@ -20,6 +20,7 @@ from django.db.models import Q
 from dbcore.attributes import Item
 from dbcore.fields import joined_key
 from dbcore.items import ItemLayout
+from dbcore.letters import source_columns
 from dbcore.models import DeadLetter, LegalHold, MigrationRun, RestoredRecord, Sweep
 from dbcore.retention.records import key_text, layouts
 
@@ -40,21 +41,13 @@ class Forgotten:
 
 def letters_of(user: str) -> Iterator[DeadLetter]:
     """The dead letters whose row belongs to the user, open and resolved ones."""
-    owners = {
-        layout.table.name: source_columns(layout, layout.table.owner)
-        for layout in layouts()
-        if layout.table.owner is not None
-    }
-    for letter in DeadLetter.objects.filter(table__in=owners).iterator(chunk_size=_CHUNK):
+    owned = {each.table.name: each for each in layouts() if each.table.owner is not None}
+    for letter in DeadLetter.objects.filter(table__in=owned).iterator(chunk_size=_CHUNK):
         row = letter.row if isinstance(letter.row, dict) else {}
-        if any(_as_text(row.get(column)) == user for column in owners[letter.table]):
+        layout = owned[letter.table]
+        columns = source_columns(layout, str(layout.table.owner), letter.source_table)
+        if any(_as_text(row.get(column)) == user for column in columns):
             yield letter
-
-
-def source_columns(layout: ItemLayout, field: str) -> set[str]:
-    """What a source may call the column of a field."""
-    column = layout.by_name[field]
-    return {column.name, column.attribute, str(column.field.column)}
 
 
 def _as_text(value: Any) -> str | None:

@@ -17,20 +17,23 @@ from django.utils import timezone
 from dbcore.attributes import Item, plain, timestamp_text
 from dbcore.errors import DbcoreError
 from dbcore.items import DERIVED, ItemLayout
+from dbcore.letters import WITHHELD, shown_row
 from dbcore.models import DeadLetter
+from dbcore.printable import printable
 from dbcore.retention.archives import get_shelf
 from dbcore.retention.audit import PARTIAL, SUCCESS, Act, audited
-from dbcore.retention.books import letters_of, source_columns
+from dbcore.retention.books import letters_of
 from dbcore.retention.erased import erasure_of
 from dbcore.retention.errors import NotProven, NotThawed
 from dbcore.retention.in_use import stores_in_use
 from dbcore.retention.keepers.interface import Keeper
 from dbcore.retention.marked import recall
 from dbcore.retention.opening import opened
-from dbcore.retention.records import check_user, layout_named, layouts, owner_of
+from dbcore.retention.records import check_user, layouts, owner_of
 from dbcore.retention.restore_report import EXIT_DONE, EXIT_LEFT, EXIT_UNPROVEN, Unread
 from dbcore.retention.rules import users_layout
 from dbcore.retention.searching import archives_of
+from dbcore.secrecy import is_secret_name, mask_values
 
 
 @dataclass(slots=True)
@@ -223,7 +226,9 @@ class _Export:
         self._text(b":")
 
     def _value(self, value: Any) -> None:
-        self._text(orjson.dumps(value, default=_plain))
+        text = orjson.dumps(value, default=_plain).decode()
+        # The document may go to a terminal.
+        self._text(printable(text).encode())
 
     def _text(self, text: bytes) -> None:
         self._out.write(text)
@@ -250,7 +255,10 @@ def readable(layout: ItemLayout, item: Item) -> dict[str, Any]:
                 None if value is None else _read(column.codec.from_attribute, value)
             )
     known = {column.attribute for column in layout.columns} | set(DERIVED)
-    return found | {name: _read(plain, item[name]) for name in sorted(item.keys() - known)}
+    return found | {
+        name: WITHHELD if is_secret_name(name) else mask_values(_read(plain, item[name]))
+        for name in sorted(item.keys() - known)
+    }
 
 
 def _read(reading: Any, value: Mapping[str, Any]) -> Any:
@@ -263,16 +271,13 @@ def _read(reading: Any, value: Mapping[str, Any]) -> Any:
 
 
 def _letter(letter: DeadLetter) -> dict[str, Any]:
-    layout = layout_named(letter.table)
-    secret = {name for field in layout.table.secret for name in source_columns(layout, field)}
-    row = {name: value for name, value in letter.row.items() if name not in secret}
     return {
         "table": letter.table,
         "source": letter.source,
         "source_table": letter.source_table,
         "key": letter.key,
         "reason": letter.reason,
-        "row": row,
+        "row": shown_row(letter),
     }
 
 

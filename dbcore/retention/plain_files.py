@@ -11,19 +11,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dbcore.attributes import Item
+from dbcore.private_files import opener, private_folder
 from dbcore.retention.archives.content import compress, decompress, to_lines
 from dbcore.retention.archives.files import write_new
 from dbcore.retention.errors import NotProven, RetentionError
-
-_FOLDER_MODE = 0o700
-_FILE_MODE = 0o600
 
 
 def write_lines(path: Path, items: Sequence[Item]) -> None:
     """Write records as gzip-compressed DynamoDB JSON lines, which ImportTable reads; whole or not
     at all. RetentionError when it cannot be written, or is there."""
     try:
-        path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        private_folder(path.parent)
         write_new(path, compress(to_lines(items)))
     except OSError as error:
         raise RetentionError(f"{path} cannot be written: {error.strerror or error}") from error
@@ -49,7 +47,7 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
         raise RetentionError(f"{path} is there already, and is not written over")
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
+        handle = opener(str(part), os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
             with os.fdopen(handle, "wb") as file:
                 yield file

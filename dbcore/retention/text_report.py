@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from rich import box
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from dbcore.retention.report import Damage, SweepReport, TableLine
+from dbcore.terminal import Screen, escape
 
 _WIDTH = 110  # where no terminal says how wide it is
 _COLUMNS = ("due", "would", "archived", "deleted")
@@ -29,27 +28,25 @@ _STAYS = {
 
 def print_report(report: SweepReport, out: Any) -> None:
     """Print a report to a stream."""
-    stream = getattr(out, "_out", out)  # Django wraps it
-    width = None if stream.isatty() else _WIDTH
-    console = Console(file=stream, highlight=False, width=width)
+    console = Screen(out, _WIDTH)
     kind = "Dry run of a sweep" if report.dry_run else "Sweep"
     console.print(f"[bold]{kind}[/bold] {report.sweep}, as of {report.as_of:%Y-%m-%d %H:%M %Z}")
     if report.target:
-        console.print(f"  of {report.target}", markup=False)
+        console.say(f"  of {report.target}")
     if report.lines:
         console.print(_table(report))
     for line in report.lines:
         for note in line.notes:
-            console.print(f"  {line.table}: {note}", markup=False)
+            console.say(f"  {line.table}: {note}")
         for each in line.unreadable_records:
-            console.print(f"  {line.table}: {each.key}: {each.why}", markup=False)
+            console.say(f"  {line.table}: {each.key}: {each.why}")
     _without_policy(console, report)
     _earlier(console, report)
     for note in report.notes:
-        console.print(f"  note: {note}", markup=False)
+        console.say(f"  note: {note}")
     for line in report.lines:
         if line.error:
-            console.print(f"[red]  {escape(line.table)}: {escape(line.error)}[/red]")
+            console.say(f"  {line.table}: {line.error}", "red")
     _verdict(console, report)
 
 
@@ -83,22 +80,22 @@ def _stays(line: TableLine) -> str:
     return f"[yellow]{', '.join(found)}[/yellow]" if found else ""
 
 
-def _without_policy(console: Console, report: SweepReport) -> None:
+def _without_policy(console: Screen, report: SweepReport) -> None:
     for table, reason in report.without_policy.items():
         swept = any(line.table == table for line in report.lines)
         what = "swept for expiry only" if swept else "never swept"
-        console.print(f"  {table}: {what} ({reason})", style="dim", markup=False)
+        console.say(f"  {table}: {what} ({reason})", "dim")
 
 
-def _earlier(console: Console, report: SweepReport) -> None:
+def _earlier(console: Screen, report: SweepReport) -> None:
     for damage in report.damages:
-        console.print(f"  {_damage(damage)}", style="red", markup=False)
+        console.say(f"  {_damage(damage)}", "red")
     for archive, why in report.unfinished.items():
-        console.print(f"  archive {archive} is not finished: {why}", style="red", markup=False)
+        console.say(f"  archive {archive} is not finished: {why}", "red")
     for archive in report.resumed:
-        console.print(f"  archive {archive}: an earlier sweep had begun it; it is finished now")
+        console.say(f"  archive {archive}: an earlier sweep had begun it; it is finished now")
     for archive in report.discarded:
-        console.print(f"  archive {archive}: never proven, thrown away; nothing had been deleted")
+        console.say(f"  archive {archive}: never proven, thrown away; nothing had been deleted")
 
 
 def _damage(damage: Damage) -> str:
@@ -130,7 +127,7 @@ def _whereabouts(damage: Damage) -> str:
     return found
 
 
-def _verdict(console: Console, report: SweepReport) -> None:
+def _verdict(console: Screen, report: SweepReport) -> None:
     seconds = f"{report.seconds:,.1f} s"
     if report.status == "interrupted":
         console.print(f"[yellow]Interrupted[/yellow] after {seconds}: run the same command again")

@@ -19,6 +19,7 @@ from dbcore.attributes import Item, timestamp_text
 from dbcore.errors import InvalidValue
 from dbcore.fields import RecordKeyField
 from dbcore.items import DAY, Column, ItemLayout, layout_of
+from dbcore.secrecy import MASK
 from dbcore.stores.errors import InvalidRecord
 from dbcore.stores.interface import Add, Query, Update, Write
 from dbcore.stores.plain_values import settled
@@ -228,12 +229,18 @@ def _check_field(column: Column, value: Any) -> None:
     except TypeError as error:
         raise InvalidRecord(column.name, f"is not JSON: {error}") from None
     except ValidationError as error:
-        raise InvalidRecord(column.name, "; ".join(error.messages)) from None
+        raise InvalidRecord(column.name, "; ".join(map(_unquoted, error.error_list))) from None
     if value == "" and not _may_be_empty(column.field):
         raise InvalidRecord(column.name, "is empty")
     choices = column.field.flatchoices
     if choices and value not in {choice for choice, _ in choices}:
         raise InvalidRecord(column.name, f"is not one of {', '.join(str(c) for c, _ in choices)}")
+
+
+def _unquoted(error: ValidationError) -> str:
+    """What a validator says, without the value: it may be a secret."""
+    text = str(error.message)
+    return text % {**error.params, "value": MASK} if error.params else text
 
 
 def _check_range(field: models.Field[Any, Any], value: Any) -> None:

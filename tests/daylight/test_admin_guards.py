@@ -4,6 +4,7 @@ record's key, values that DynamoDB could not keep.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ from django.test import Client
 
 from daylight.admin import lists
 from daylight.models import ApiKey, AuditLog, LocationHistory, Plan, User
+from dbcore.items import layout_of
 from dbcore.models import Checkpoint, DeadLetter, MigrationRun
+from dbcore.schema import storage_models
 from tests.daylight.admin_pages import fill, found, page, stored, untouched
 
 VIEW_ONLY = [AuditLog, MigrationRun, Checkpoint, DeadLetter]
@@ -67,7 +70,9 @@ def test_a_new_user_cannot_sign_in_until_a_password_is_set(admin_client: Client,
 
 
 @pytest.mark.parametrize(
-    ("model", "field"), [(User, "password_hash"), (ApiKey, "key_hash")], ids=str
+    ("model", "field"),
+    [(each, field) for each in storage_models() for field in layout_of(each).table.secret],
+    ids=str,
 )
 def test_a_hash_is_on_no_page_and_cannot_be_searched(
     admin_client: Client, records: None, model: type[models.Model], field: str
@@ -87,6 +92,56 @@ def test_a_hash_is_on_no_page_and_cannot_be_searched(
     url = page("change", model, record)
     admin_client.post(url, {**untouched(admin_client, url), field: "mine"})
     assert stored(record)[field] == secret
+
+
+def test_what_a_table_declares_secret_is_hidden_by_that_alone(
+    admin_client: Client, records: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = layout_of(Plan)
+    monkeypatch.setattr(layout, "table", replace(layout.table, secret=("title", "status")))
+    plan = Plan.objects.first()
+    assert plan is not None
+    Plan.objects.filter(pk=plan.pk).update(title="Elderberry")
+    urls = [page("changelist", Plan), page("change", Plan, plan)]
+    texts = [admin_client.get(url).content.decode() for url in urls]
+    assert all("set (never shown)" in text for text in texts)
+    assert "Elderberry" not in admin_client.get(urls[1]).context["adminform"].form.as_p()
+    assert 'name="title"' not in texts[1]
+    assert "By status" not in texts[0]
+    assert not found(admin_client, Plan, {"q": "Elderberry"})
+    for guess in ("title__startswith", "status__exact", "title"):
+        assert admin_client.get(urls[0], {guess: "E"}).status_code == 400
+    ordered = [each.pk for each in found(admin_client, Plan, {"o": "1"})]
+    assert ordered == [each.pk for each in found(admin_client, Plan, {"o": "-1"})]
+
+
+@pytest.mark.parametrize("who", ["viewer", "superuser"])
+def test_a_dead_letter_shows_no_secret_on_any_page_and_answers_no_question_about_its_row(
+    client: Client, records: None, django_user_model: Any, who: str
+) -> None:
+    letter = DeadLetter.objects.get()
+    row = {"id": "u-1", "password_hash": "pbkdf2$s1cr3t", "passwordHash": "pbkdf2$s1cr3t",
+           "reset_token": "s1cr3t", "notes": '{"api_key": "s1cr3t", "n": 7}'}  # fmt: skip
+    DeadLetter.objects.filter(pk=letter.pk).update(row=row)
+    user = django_user_model.objects.create_user(who, password="x", is_staff=True)
+    user.is_superuser = who == "superuser"
+    user.save()
+    user.user_permissions.set(AuthPermission.objects.filter(codename="view_deadletter"))
+    client.force_login(user)
+    lists = page("changelist", DeadLetter)
+    for url in (lists, f"{lists}?q=u-1", page("change", DeadLetter, letter),
+                page("history", DeadLetter, letter)):  # fmt: skip
+        text = client.get(url).content.decode()
+        assert "s1cr3t" not in text
+    shown = client.get(page("change", DeadLetter, letter)).content.decode()
+    assert "&quot;password_hash&quot;: &quot;(withheld)&quot;" in shown
+    assert "u-1" in shown
+    assert "n\\&quot;: 7" in shown
+    assert not found(client, DeadLetter, {"q": "s1cr3t"})
+    for guess in ("row__password_hash__startswith", "row__contains", "row__has_key", "row",
+                  "row__icontains", "row__notes__contains"):  # fmt: skip
+        assert client.get(lists, {guess: '{"id": "u-1"}'}).status_code == 400
+    assert DeadLetter.objects.get().row == row, "kept whole"
 
 
 @pytest.mark.parametrize("model", VIEW_ONLY, ids=lambda m: m.__name__)

@@ -141,15 +141,18 @@ def test_e003_every_field_that_storage_names_must_exist() -> None:
             indexes=(GlobalIndex("AIndex", "a", "b"), DayIndex("DateIndex", "c")),
             expires=(Deadline("d"),),
             retention=Retention(1, ("e",), Tier.HOT, while_kept="f"),
+            secret=("g",),
+            personal=("h", "i"),
+            owner="j",
         )
 
     class Pair(PairBase):
         storage = pair_table(name="pairs", indexes=(LocalIndex("GIndex", "key"),))
 
     found = check_models([Thing, Pair])
-    assert ids(found) == ["E003"] * 7
+    assert ids(found) == ["E003"] * 11
     named = {re.search(r"names (\w+),", each.msg).group(1) for each in found}  # type: ignore[union-attr]
-    assert named == {"a", "b", "c", "d", "e", "f", "key"}
+    assert named == {*"abcdefghij", "key"}
 
 
 @isolate_apps()

@@ -634,14 +634,17 @@ class TestTheCommand:
         assert state.endpoint in said
         assert str(data) in said
         assert "aws dynamodb list-tables" in said
+        assert "web page" not in said
         process.send_signal(number)
         out, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, out, err) == (0, "", "")
         assert not alive(state)
 
     def test_other_commands_find_its_engine_and_keep_it_up(self, data: Path) -> None:
-        process = self.start(data, "--in-memory")
-        assert "in memory" in self.until_ready(process)
+        process = self.start(data, "--in-memory", "--port", str(free_port("127.0.0.1")))
+        said = self.until_ready(process)
+        assert "in memory" in said
+        assert "A web page that you open can reach it" in said, "its port can be known"
         user = User(data)
         endpoint = user.line()
         assert endpoint == state_of(data).endpoint

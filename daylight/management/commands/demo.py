@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from daylight.demo import Demo
 from dbcore import deployment
 from dbcore.local_engine import release, shared_engine
+from dbcore.management.tool import PlainCommand
 
 
-class Command(BaseCommand):
+class Command(PlainCommand):
     """Show the main job, on databases of its own."""
 
     help = (

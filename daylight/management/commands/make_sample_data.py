@@ -10,18 +10,19 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.models import Model
 from django.utils import timezone
 
 from daylight.sample_data import SMALLEST, counts, sample
 from dbcore import append_only
+from dbcore.management.tool import PlainCommand
 
 BATCH = 1_000  # records in one INSERT at most; Django makes it fewer where the database needs that
 
 
-class Command(BaseCommand):
+class Command(PlainCommand):
     help = (
         "Fills the 19 tables with sample records: users with profiles in many scripts, plans,\n"
         "GPS walks, caches, analytics, API keys. They are consistent with one another and of all\n"

@@ -7,17 +7,18 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db.utils import DatabaseError
 
 from daylight.models import User
 from dbcore import bookkeeping
 from dbcore.errors import ConfigurationError
+from dbcore.management.tool import PlainCommand
 
 NAME = "admin"
 
 
-class Command(BaseCommand):
+class Command(PlainCommand):
     """Make an empty development database worth looking at."""
 
     help = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from typing import Any
@@ -11,14 +10,14 @@ import botocore.session
 from botocore.exceptions import BotoCoreError
 from django.conf import settings
 from django.core.management.base import CommandError
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from dbcore.configuration.aws import EVERYWHERE, AwsName, keys_set, variables_set
 from dbcore.configuration.reading import Configuration, Value
 from dbcore.management.tool import ToolCommand
 from dbcore.monitoring.configured import configuration_in_force
+from dbcore.printable import printable
+from dbcore.terminal import Screen, escape
 
 WIDTH = 120  # where no terminal says how wide it is
 EPILOG = """
@@ -76,13 +75,12 @@ class Command(ToolCommand):
                 f"there is no variable {', '.join(names)}: see docs/configuration.md"
             )
         if given["format"] == "json":
-            self.stdout.write(json.dumps(_as_json(found, chosen), ensure_ascii=False))
+            self.json(_as_json(found, chosen), None)
         else:
             self._print(found, chosen)
 
     def _print(self, found: Configuration, chosen: list[Value]) -> None:
-        stream: Any = getattr(self.stdout, "_out", self.stdout)  # Django wraps it
-        console = Console(file=stream, highlight=False, width=None if stream.isatty() else WIDTH)
+        console = Screen(self.stdout, WIDTH)
         console.print(f"environment: [bold]{found.environment}[/] ({escape(_said())})")
         console.print(_variables(chosen))
         for notice in found.notices:
@@ -105,7 +103,7 @@ def _variables(chosen: list[Value]) -> Table:
             table.add_row(f"[bold cyan]{escape(group)}[/]")
         style = "bold" if each.is_set else "dim"
         table.add_row(
-            f"[{style}]{each.variable.name}[/]", escape(_printable(each.shown)), escape(each.origin)
+            f"[{style}]{each.variable.name}[/]", escape(printable(each.shown)), escape(each.origin)
         )
     return table
 
@@ -115,7 +113,7 @@ def _aws(names: list[AwsName]) -> Table:
     for each in names:
         style = "dim" if each.honoured == EVERYWHERE else "yellow"
         table.add_row(
-            escape(_printable(each.name)), escape(each.where), f"[{style}]{each.honoured}[/]",
+            escape(printable(each.name)), escape(each.where), f"[{style}]{each.honoured}[/]",
             escape(each.why),
         )  # fmt: skip
     return table
@@ -154,7 +152,3 @@ def _as_json(found: Configuration, chosen: list[Value]) -> dict[str, Any]:
             for each in aws_names(found)
         ],
     }  # fmt: skip
-
-
-def _printable(text: str) -> str:
-    return "".join(each if each.isprintable() else "?" for each in text)

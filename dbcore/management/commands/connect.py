@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -10,7 +9,6 @@ from typing import Any
 
 from django.core.management.base import CommandError
 from django.utils import timezone
-from rich.console import Console
 
 from dbcore.connecting import connect, names
 from dbcore.connecting.found import Found
@@ -18,6 +16,7 @@ from dbcore.connecting.report import WIDTH, as_json, sentences, table
 from dbcore.management.commands.monitor import seconds
 from dbcore.management.tool import ToolCommand, a_reader_may_leave
 from dbcore.monitoring.health.results import worst
+from dbcore.terminal import Screen
 
 SECONDS = 5.0
 EPILOG = """
@@ -70,7 +69,7 @@ class Command(ToolCommand):
             raise CommandError("interrupted: not everything was asked", returncode=130) from None
         with a_reader_may_leave():
             if given["format"] == "json":
-                self.stdout.write(json.dumps(as_json(results, at), ensure_ascii=False))
+                self.json(as_json(results, at), None)
             else:
                 self._print(results, at)
             sys.stdout.flush()
@@ -78,8 +77,7 @@ class Command(ToolCommand):
             sys.exit(status)
 
     def _print(self, results: Sequence[Found], at: Any) -> None:
-        stream: Any = getattr(self.stdout, "_out", self.stdout)  # Django wraps it
-        console = Console(file=stream, highlight=False, width=None if stream.isatty() else WIDTH)
+        console = Screen(self.stdout, WIDTH)
         console.print(table(results, at))
         for number, sentence in enumerate(sentences(results)):
             if not number:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import sys
 import time
 from argparse import ArgumentParser
@@ -14,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError
 from django.utils import timezone
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 
 from dbcore.errors import SEE_CONNECT
@@ -30,6 +29,7 @@ from dbcore.monitoring.health.report import (
 )
 from dbcore.monitoring.summary import DatabaseMetrics, database_metrics
 from dbcore.stopping import Stop
+from dbcore.terminal import Screen
 
 WIDTH = 120  # where no terminal says how wide it is
 EPILOG = """
@@ -87,8 +87,7 @@ class Command(ToolCommand):
             sys.exit(status)
 
     def _as_tables(self, look: Look, watch: float | None) -> Sequence[CheckResult]:
-        stream: Any = getattr(self.stdout, "_out", self.stdout)  # Django wraps it
-        console = Console(file=stream, highlight=False, width=None if stream.isatty() else WIDTH)
+        console = Screen(self.stdout, WIDTH)
         if watch is None or not console.is_terminal:
             return self._repeat(look, lambda seen: console.print(_tables(seen)), watch)
         with Live(console=console, auto_refresh=False) as live:
@@ -112,7 +111,7 @@ class Command(ToolCommand):
         report: dict[str, Any] = {**health_report(seen.results, seen.results[0].at)}
         if seen.with_metrics:
             report["metrics"] = seen.metrics
-        self.stdout.write(json.dumps(report, ensure_ascii=False))
+        self.json(report, None)
         self.stdout.flush()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from argparse import ArgumentParser
 from typing import Any
@@ -59,14 +58,12 @@ class Command(ToolCommand):
     def _list(self, tables: list[str], resolved: bool, form: str) -> None:
         letters = open_letters(tables, resolved=resolved)
         if form == "json":
-            self._json([describe(letter) for letter in letters.iterator(chunk_size=200)])
+            self.json([describe(letter) for letter in letters.iterator(chunk_size=200)])
             return
         count = 0
         for letter in letters.defer("row").iterator(chunk_size=200):
             state = " (resolved)" if letter.resolved_at else ""
-            self.stdout.write(
-                f"{letter.pk:>6}  {letter.source_table} {letter.key}: {letter.reason}{state}"
-            )
+            self.say(f"{letter.pk:>6}  {letter.source_table} {letter.key}: {letter.reason}{state}")
             count += 1
         self.stdout.write(f"{count} dead letter{'' if count == 1 else 's'}")
 
@@ -76,7 +73,7 @@ class Command(ToolCommand):
         letter = DeadLetter.objects.filter(pk=number).first()
         if letter is None:
             raise CommandError(f"there is no dead letter {number}; `dead_letters` lists them")
-        self._json(describe(letter))
+        self.json(describe(letter))
 
     def _replay(self, tables: list[str], form: str) -> None:
         try:
@@ -84,7 +81,7 @@ class Command(ToolCommand):
         except DbcoreError as error:
             raise CommandError(str(error)) from error
         if form == "json":
-            self._json(dataclasses.asdict(found))
+            self.json(dataclasses.asdict(found))
         else:
             self.stdout.write(
                 f"tried {found.tried}: {found.written} written, {found.unchanged} already there, "
@@ -93,6 +90,3 @@ class Command(ToolCommand):
             )
         if found.still_dead:
             sys.exit(3)
-
-    def _json(self, value: Any) -> None:
-        self.stdout.write(json.dumps(value, indent=1, ensure_ascii=False))

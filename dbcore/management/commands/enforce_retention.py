@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
@@ -144,13 +143,13 @@ class Command(ToolCommand):
         watch = Silence() if given["quiet"] else watcher(Words("records", "left alone"))
         report = enforce_retention(options, watch)
         if given["format"] == "json":
-            self.stdout.write(json.dumps(report.as_json(), indent=1, ensure_ascii=False))
+            self.json(report.as_json())
         elif report.status == SKIPPED:
-            self.stdout.write(f"nothing was swept: {report.error}")
+            self.say(f"nothing was swept: {report.error}")
         else:
             print_report(report, self.stdout)
         if report.error and report.status != SKIPPED:
-            self.stderr.write(f"enforce_retention: {report.error}")
+            self.tell(f"enforce_retention: {report.error}")
         self.end(report)
 
     def _ask(self, question: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser
 from typing import Any
 
@@ -64,10 +63,10 @@ class Command(ToolCommand):
                 held = isinstance(error.__cause__, HeldByLaw)
                 status = "forbidden" if held else "failed"
                 ending = {"user": given["user"], "status": status, "error": str(error)}
-                self.stdout.write(json.dumps(ending, indent=1, ensure_ascii=False))
+                self.json(ending)
             raise
         if given["format"] == "json":
-            self.stdout.write(json.dumps(report.as_json(), indent=1, ensure_ascii=False))
+            self.json(report.as_json())
         else:
             self._print(report)
 
@@ -88,7 +87,7 @@ class Command(ToolCommand):
         return report
 
     def _print(self, report: ErasureReport) -> None:
-        write = self.stdout.write
+        write = self.say
         for each in report.tables:
             if each.found or each.deleted or each.redacted:
                 done = f"{each.deleted:,} deleted, {each.redacted:,} kept without personal data"
@@ -109,7 +108,7 @@ class Command(ToolCommand):
         tables = ", ".join(without_personal_records())
         write(f"  not looked into, since their records belong to no user: {tables}")
         if report.not_looked_at:
-            self.stderr.write(f"warning: {report.not_looked_at}")
+            self.tell(f"warning: {report.not_looked_at}")
         if report.status == "dry_run":
             write(f"{report.records:,} records would be erased. Nothing was changed.")
         elif report.completed_before is not None and not report.records:

@@ -75,7 +75,7 @@ class Command(ToolCommand):
             return export_user(given["user"], file, **options)
 
     def _tell(self, report: ExportReport) -> None:
-        write = self.stderr.write
+        write = self.tell
         archived = sum(report.archived.values())
         write(
             f"{sum(report.tables.values()):,} live and {archived:,} archived records, "

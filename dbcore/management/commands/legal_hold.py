@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser
 from typing import Any
 
@@ -89,12 +88,12 @@ class Command(ToolCommand):
             now=timezone.now(),
         )
         for warning in placed.warnings:
-            self.stderr.write(f"warning: {warning}")
+            self.tell(f"warning: {warning}")
         if given["format"] == "json":
-            self._json(_as_json(placed.hold))
+            self.json(_as_json(placed.hold))
         else:
             done = "placed" if placed.is_new else "in force already"
-            self.stdout.write(f"{done}: {described(placed.hold)}")
+            self.say(f"{done}: {described(placed.hold)}")
 
     def _subject(self, given: dict[str, Any]) -> Subject:
         chosen = [name for name in ("user", "table", "record") if given[name] is not None]
@@ -113,21 +112,18 @@ class Command(ToolCommand):
         lifted = lift_hold(
             given["hold"], who=given["who"] or "", why=given["why"] or "", now=timezone.now()
         )
-        self.stdout.write(f"legal hold {given['hold']}: {'lifted' if lifted else 'lifted before'}")
+        self.say(f"legal hold {given['hold']}: {'lifted' if lifted else 'lifted before'}")
 
     def _list(self, given: dict[str, Any]) -> None:
         now = timezone.now()
         holds = [h for h in LegalHold.objects.iterator() if given["all"] or is_active(h, now)]
         if given["format"] == "json":
-            self._json([_as_json(hold) for hold in holds])
+            self.json([_as_json(hold) for hold in holds])
             return
         for hold in holds:
             ended = "" if is_active(hold, now) else " [ended]"
-            self.stdout.write(f"{described(hold)}{ended}")
-        self.stdout.write(f"{len(holds)} legal hold{'' if len(holds) == 1 else 's'}")
-
-    def _json(self, value: Any) -> None:
-        self.stdout.write(json.dumps(value, indent=1, ensure_ascii=False))
+            self.say(f"{described(hold)}{ended}")
+        self.say(f"{len(holds)} legal hold{'' if len(holds) == 1 else 's'}")
 
 
 def _as_json(hold: LegalHold) -> dict[str, Any]:

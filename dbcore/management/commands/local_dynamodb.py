@@ -15,10 +15,11 @@ from types import FrameType
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from dbcore import deployment
 from dbcore.local_engine import EngineError, EngineState, SharedEngine, shared_engine
+from dbcore.management.tool import PlainCommand
 
 DESCRIPTION = """\
 The local DynamoDB engine, for development: no AWS account, no network.
@@ -46,10 +47,14 @@ boto3:    boto3.client("dynamodb", endpoint_url="{endpoint}", region_name="{regi
 AWS CLI:  AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local \\
           aws dynamodb list-tables --region {region} --endpoint-url {endpoint}"""
 
+KNOWN_PORT = """\
+A web page that you open can reach it at a port that its maker knows, and read and change all that
+is in it: no real people's records here. docs/local-engine.md says more."""
+
 STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP.
 
 
-class Command(BaseCommand):
+class Command(PlainCommand):
     help = DESCRIPTION
     # The engine is needed before anything that could be checked against it.
     requires_system_checks: list[str] = []
@@ -118,6 +123,8 @@ class Command(BaseCommand):
                 status = shared.status()
                 if status is not None:
                     self._print_engine(status.state)
+                if options["port"] or settings.LOCAL_DYNAMODB_PORT:
+                    self.stdout.write(KNOWN_PORT)
                 self.stdout.write("Ctrl-C ends it.")
                 self.stdout.flush()
                 while not told.wait(1.0):

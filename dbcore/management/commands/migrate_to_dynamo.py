@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
@@ -140,11 +139,11 @@ class Command(ToolCommand):
             sys.exit(1)
         report = migrate(options, Silence() if given["quiet"] else watcher())
         if given["format"] == "json":
-            self.stdout.write(json.dumps(report.as_json(), indent=1, ensure_ascii=False))
+            self.json(report.as_json())
         else:
             print_report(report, self.stdout)
         if report.error:
-            self.stderr.write(f"migrate_to_dynamo: {report.error}")
+            self.tell(f"migrate_to_dynamo: {report.error}")
         self.end(report)
 
     def _agrees(self) -> bool:

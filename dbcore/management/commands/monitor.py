@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError
@@ -98,7 +97,7 @@ class Command(ToolCommand):
         except ConfigurationError as error:
             if not isinstance(error.__cause__, db.Error):
                 raise
-            self.stderr.write(f"{error}. The monitor goes on without it")
+            self.tell(f"{error}. The monitor goes on without it")
 
     def _loop(self, monitor: Monitor, interval: float, form: str) -> None:
         stop = Stop()
@@ -122,8 +121,8 @@ class Command(ToolCommand):
     def _show(self, tick: Tick, form: str, *, whole: bool) -> None:
         """A look; as text, after the first, what is new alone."""
         if form == "json":
-            self.stdout.write(json.dumps(as_json(tick), ensure_ascii=False))
+            self.json(as_json(tick), None)
         else:
             for line in as_text(tick, whole=whole):
-                self.stdout.write(line)
+                self.say(line)
         self.stdout.flush()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser
 from typing import Any
 
@@ -57,22 +56,22 @@ class Command(ToolCommand):
             raise CommandError(str(error)) from error
         report = reconcile(shelf, deep=given["deep"], dry_run=given["dry_run"], watch=watch)
         if given["format"] == "json":
-            self.stdout.write(json.dumps(report.as_json(), indent=1, ensure_ascii=False))
+            self.json(report.as_json())
         elif report.archives or not report.error:
             self._print(report)
         if report.error:
-            self.stderr.write(f"reconcile_archives: {report.error}")
+            self.tell(f"reconcile_archives: {report.error}")
         self.end(report)
 
     def _print(self, report: ReconcileReport) -> None:
         opened = f", {report.proven} of them opened and proven" if report.deep else ""
-        self.stdout.write(f"{report.archives} archives compared{opened}")
+        self.say(f"{report.archives} archives compared{opened}")
         if report.frozen:
-            self.stdout.write(f"  {report.frozen} are in Glacier: compared by S3's own checksum")
+            self.say(f"  {report.frozen} are in Glacier: compared by S3's own checksum")
         for note in report.notes:
-            self.stdout.write(f"  note: {note.archive}: {note.what}")
+            self.say(f"  note: {note.archive}: {note.what}")
         for mended in report.mended:
             word = "would be mended" if report.dry_run else "mended"
-            self.stdout.write(f"  {word}: {mended.archive}: {mended.what}")
+            self.say(f"  {word}: {mended.archive}: {mended.what}")
         for problem in report.problems:
-            self.stdout.write(f"  not proven: {problem.what}")
+            self.say(f"  not proven: {problem.what}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -107,7 +106,7 @@ class Command(ToolCommand):
 
     def _say(self, report: RestoreReport, given: dict[str, Any]) -> None:
         if given["format"] == "json":
-            self.stdout.write(json.dumps(report.as_json(), indent=1, ensure_ascii=False))
+            self.json(report.as_json())
         elif not report.error:
             self._print(report)
 
@@ -137,7 +136,7 @@ class Command(ToolCommand):
             watch.close()
 
     def _print(self, report: RestoreReport) -> None:
-        write = self.stdout.write
+        write = self.say
         write(f"{report.what} → {report.into}{' (dry run)' if report.dry_run else ''}")
         for line in report.lines.values():
             counts = [f"{getattr(line, name):,} {words}" for name, words in _WORDS.items()

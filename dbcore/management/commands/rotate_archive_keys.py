@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser
 from typing import Any
 
@@ -53,25 +52,25 @@ class Command(ToolCommand):
             raise CommandError(str(error)) from error
         report = rotate(shelf, dry_run=given["dry_run"], watch=watch)
         if given["format"] == "json":
-            self.stdout.write(json.dumps(report.as_json(), indent=1, ensure_ascii=False))
+            self.json(report.as_json())
         elif report.archives or not report.error:
             self._print(report)
         if report.error:
-            self.stderr.write(f"rotate_archive_keys: {report.error}")
+            self.tell(f"rotate_archive_keys: {report.error}")
         self.end(report)
 
     def _print(self, report: RotationReport) -> None:
         would = "would be " if report.dry_run else ""
-        self.stdout.write(
+        self.say(
             f"{report.archives} archives: {len(report.rewrapped)} {would}wrapped anew by "
             f"{report.first_key!r}, {report.already} were already"
         )
         for key_id, uses in report.uses.items():
-            self.stdout.write(f"  key {key_id!r}: {uses} archive{'' if uses == 1 else 's'}")
+            self.say(f"  key {key_id!r}: {uses} archive{'' if uses == 1 else 's'}")
         for problem in report.problems:
-            self.stdout.write(f"  not proven: {problem.what}")
+            self.say(f"  not proven: {problem.what}")
         if report.removable:
             names = ", ".join(map(repr, report.removable))
-            self.stdout.write(f"No archive needs these keys any more; they may be removed: {names}")
+            self.say(f"No archive needs these keys any more; they may be removed: {names}")
         elif report.problems:
-            self.stdout.write("Keep all keys until every archive can be read.")
+            self.say("Keep all keys until every archive can be read.")

@@ -65,7 +65,7 @@ class Command(ToolCommand):
         took = {name: answer for name, answer in answers.items() if isinstance(answer, str)}
         for name, answer in answers.items():
             said = f"sent; {answer}" if isinstance(answer, str) else f"FAILED; {words(answer)}"
-            self.stdout.write(f"{name}: {said}")
+            self.say(f"{name}: {said}")
         self._book(message, took)
         if failed := len(answers) - len(took):
             raise CommandError(
@@ -93,7 +93,7 @@ class Command(ToolCommand):
         took, said = send_test()
         if not took:
             raise CommandError(f"Sentry: {said}")
-        self.stdout.write(f"Sentry: {said}")
+        self.say(f"Sentry: {said}")
 
     def _channels(
         self, wanted: list[str]

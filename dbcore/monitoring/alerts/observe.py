@@ -19,6 +19,7 @@ from dbcore.monitoring import health, history
 from dbcore.monitoring.deadlines import in_time
 from dbcore.monitoring.health.changes import CHANGES
 from dbcore.monitoring.health.results import CheckResult
+from dbcore.monitoring.health.verdicts import scrubbed
 from dbcore.monitoring.readings import LastRun, Measured, Snapshot
 from dbcore.monitoring.switch import unmeasured
 from dbcore.monitoring.totals import Totals
@@ -239,7 +240,8 @@ def _only_stays() -> set[str]:
 
 
 def _with_error(words: str, error: str) -> str:
-    return f"{words}: {error}" if error else words
+    """In the books an error may name a record or quote it; what is sent to people may not."""
+    return f"{words}: {scrubbed(error)}" if error else words
 
 
 def _utc(moment: dt.datetime | None) -> str:

@@ -10,14 +10,13 @@ import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from botocore.exceptions import BotoCoreError
 from django.conf import settings
-from django.core.files.storage import FileSystemStorage, storages
 
 from dbcore.leases import lease_table
 from dbcore.monitoring.health.dynamodb import about_dynamodb
+from dbcore.monitoring.health.files import archive_folder, databases
 from dbcore.monitoring.health.verdicts import (
     Context,
     Verdict,
@@ -51,19 +50,10 @@ def disk(context: Context) -> Verdict:
 
 
 def _places() -> Iterator[tuple[str, Path]]:
-    for alias, database in settings.DATABASES.items():
-        name = str(database["NAME"])
-        if database["ENGINE"].endswith("sqlite3") and "memory" not in name:
-            yield f"the database {alias}", _file(name).parent
-    archives = storages["archives"]
-    if isinstance(archives, FileSystemStorage):
-        yield "archives", Path(archives.location)
+    yield from ((what, path.parent) for what, path in databases())
+    if (archives := archive_folder()) is not None:
+        yield "archives", archives
     yield "temporary files", Path(tempfile.gettempdir())
-
-
-def _file(name: str) -> Path:
-    """The file of a SQLite database, which may be named by a URI."""
-    return Path(unquote(urlsplit(name).path)) if name.startswith("file:") else Path(name)
 
 
 def _room(what: str, place: Path) -> Verdict:

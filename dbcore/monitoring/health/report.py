@@ -6,11 +6,12 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import TypedDict
 
-from rich.markup import escape
 from rich.table import Table
 
 from dbcore.monitoring.health.results import CheckResult, Status, worst
 from dbcore.monitoring.summary import DatabaseMetrics, OperationMetrics
+from dbcore.printable import printable
+from dbcore.terminal import escape
 
 COLOURS = {Status.HEALTHY: "green", Status.WARNING: "yellow", Status.CRITICAL: "bold red"}
 TOP = 10  # operations and queries that people are shown
@@ -63,7 +64,7 @@ def health_table(results: Sequence[CheckResult], at: dt.datetime) -> Table:
     for each in results:
         milliseconds = f"{each.seconds * 1000:,.0f}"
         shown = f"[{COLOURS[each.status]}]{each.status}[/]"
-        table.add_row(each.name, shown, escape(each.sentence), milliseconds)
+        table.add_row(each.name, shown, escape(printable(each.sentence)), milliseconds)
     return table
 
 
@@ -77,7 +78,7 @@ def operations_table(metrics: DatabaseMetrics) -> Table:
         table.add_row("nothing was measured, or nobody has reported yet")
     for name, each in top_operations(metrics):
         table.add_row(
-            name,
+            escape(printable(name)),
             f"{each['count']:,}",
             f"{each['errors']:,}",
             *(f"{value:,.1f}" for value in (each["p50_ms"], each["p95_ms"], each["worst_ms"])),

@@ -29,7 +29,7 @@ _RANKS = {Status.HEALTHY: 0, Status.WARNING: 1, Status.CRITICAL: 2}
 
 
 # Checks of this machine, about which another host may say otherwise.
-HOST_BOUND = frozenset({"disk", "clock"})
+HOST_BOUND = frozenset({"disk", "files", "clock"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,13 @@ from logging import INFO
 from django.conf import settings
 
 from dbcore.logs import Event
+from dbcore.monitoring.alerts.plain import presentable
 from dbcore.monitoring.deadlines import in_time
 from dbcore.monitoring.health.archives import archives
 from dbcore.monitoring.health.books import last_migration, last_sweep
 from dbcore.monitoring.health.channels import alert_channels
 from dbcore.monitoring.health.connections import pool
+from dbcore.monitoring.health.files import files
 from dbcore.monitoring.health.machine import clock, disk
 from dbcore.monitoring.health.protections import expiry_and_backups
 from dbcore.monitoring.health.results import HOST_BOUND, CheckResult, Status
@@ -45,6 +47,7 @@ CHECKS: dict[str, Check] = {
     "last_sweep": last_sweep,
     "last_migration": last_migration,
     "disk": disk,
+    "files": files,
     "clock": clock,
     "alert_channels": alert_channels,
 }
@@ -74,7 +77,9 @@ def _ask(name: str, context: Context) -> CheckResult:
             verdict = critical(in_words(error))
     seconds = time.monotonic() - began
     host = verdict.host or _host(name)
-    return CheckResult(name, verdict.status, verdict.sentence, seconds, context.now, host,
+    # It goes to logs, pages and messages, whatever a check has put into it.
+    sentence = presentable(verdict.sentence, None)
+    return CheckResult(name, verdict.status, sentence, seconds, context.now, host,
                        verdict.is_known)  # fmt: skip
 
 

@@ -16,7 +16,9 @@ from django.apps import apps
 from django.conf import settings
 
 from dbcore.logs.events import NAMES
-from dbcore.monitoring.scrub import MASK, mask_secrets, scrub, scrub_text
+from dbcore.monitoring.scrub import mask_secrets, scrub, scrub_text
+from dbcore.printable import sentence
+from dbcore.secrecy import MASK, Bare
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict
@@ -134,7 +136,8 @@ def scrubbed(logger: Any, method: str, line: EventDict) -> EventDict:
     line["message"] = _plain(scrub_text(str(line["message"])))
     if "exception.stacktrace" in line:
         # Lines of code, and words that have been looked at: what is long in them is no token.
-        line["exception.stacktrace"] = mask_secrets(line["exception.stacktrace"])
+        trace = line["exception.stacktrace"]
+        line["exception.stacktrace"] = mask_secrets(trace, Bare.NEVER)
     for name, value in line.pop("fields").items():
         if value is not None and value != "":
             line[name] = _field(name, value)
@@ -160,5 +163,4 @@ def _tidy(value: Any) -> Any:
 
 def _plain(text: str) -> str:
     """On one line, and not too long: nobody writes a line of their own into the log."""
-    text = "".join(each if each.isprintable() else " " for each in text)
-    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
+    return sentence(text, MAX_TEXT)

@@ -6,11 +6,14 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import traceback
 from types import TracebackType
 
 from django.conf import settings
 
 from dbcore.logs import Event
+from dbcore.printable import printable_lines
+from dbcore.secrecy import Bare, mask_text
 
 CRASHED = Event(
     "dbcore.crash", (logging.CRITICAL,), "process crashed", (),
@@ -36,20 +39,31 @@ def watch_threads() -> None:
 
 
 def _process_ends(
-    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    if _is_shown() or not isinstance(error, Exception):
-        sys.__excepthook__(kind, error, traceback)
+    if not isinstance(error, Exception):
+        sys.__excepthook__(kind, error, trace)
+    elif _is_shown():
+        sys.stderr.write(_shown(error))
     else:
         CRASHED.log(traceback=error)
 
 
 def _thread_ends(ended: threading.ExceptHookArgs) -> None:
-    if _is_shown() or ended.exc_value is None:
+    if not isinstance(ended.exc_value, Exception):
         threading.__excepthook__(ended)
+    elif _is_shown():
+        name = ended.thread.name if ended.thread else ended.thread
+        sys.stderr.write(f"Exception in thread {name}:\n{_shown(ended.exc_value)}")
     else:
         name = ended.thread.name if ended.thread else None
         THREAD_CRASHED.log(traceback=ended.exc_value, thread=name)
+
+
+def _shown(error: Exception) -> str:
+    """An error as Python tells it. It may quote whatever somebody has written."""
+    told = "".join(traceback.format_exception(error))
+    return printable_lines(mask_text(told, bare=Bare.NEVER))
 
 
 def _is_shown() -> bool:

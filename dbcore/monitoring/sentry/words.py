@@ -14,9 +14,10 @@ from django.db import Error
 
 from dbcore.errors import DbcoreError
 from dbcore.monitoring.labels import sql_names
-from dbcore.monitoring.scrub import MASK, scrub_text
+from dbcore.monitoring.scrub import scrub_text
 from dbcore.monitoring.sentry.facts import own_call, walk
 from dbcore.rights import lacked
+from dbcore.secrecy import MASK
 from dbcore.stores.errors import UniqueViolation
 from dbcore.wire.answers import cancellation_codes, error_code
 

@@ -13,11 +13,10 @@ from typing import Any
 from django.core.files.storage import FileSystemStorage
 
 from dbcore.errors import ConfigurationError
+from dbcore.private_files import opener, private_folder
 from dbcore.retention.archives.manifest import TABLE_NAME
 from dbcore.retention.archives.storage import Facts
 
-_FILE_MODE = 0o600
-_DIRECTORY_MODE = 0o700
 _PART = ".part"  # what a write has under way, or a killed one has left
 
 
@@ -30,7 +29,7 @@ class FileArchives(FileSystemStorage):
 
     def _save(self, name: str, content: Any) -> str:
         path = Path(self.path(name))
-        _make_directory(path.parent)
+        private_folder(path.parent, made=lambda folder: _sync_directory(folder.parent))
         write_new(path, b"".join(content.chunks()))
         return name
 
@@ -107,9 +106,9 @@ def write_new(path: Path, content: bytes) -> None:
     A reader sees the whole file or none, whenever this process is killed.
     """
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PART}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
-        with os.fdopen(os.open(part, flags, _FILE_MODE), "wb") as file:
+        with os.fdopen(opener(str(part), flags), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -117,16 +116,6 @@ def write_new(path: Path, content: bytes) -> None:
     finally:
         with contextlib.suppress(FileNotFoundError):
             part.unlink()
-    _sync_directory(path.parent)
-
-
-def _make_directory(path: Path) -> None:
-    """The directory and those above it, each as durable as the file that will be in it."""
-    if path.is_dir():
-        return
-    _make_directory(path.parent)
-    with contextlib.suppress(FileExistsError):  # another process was quicker, or it is a file
-        path.mkdir(mode=_DIRECTORY_MODE)
     _sync_directory(path.parent)
 
 

@@ -26,7 +26,7 @@ from dbcore.retention.keepers.dynamo_conditions import (
     unchanged,
 )
 from dbcore.retention.keepers.interface import Return, Returned
-from dbcore.retention.keepers.pages import NOT_READABLE
+from dbcore.retention.keepers.pages import NOT_READABLE, unreadable_because
 from dbcore.stores.errors import Conflict
 from dbcore.wire import Wire
 from dbcore.wire.answers import error_code
@@ -226,7 +226,7 @@ class Returning:
         try:
             values = self._layout.from_item(item)
         except NOT_READABLE as error:
-            return f"cannot be read: {type(error).__name__}: {error}"
+            return unreadable_because(self._layout, item, error)
         missing = [each.name for each in self._layout.key if values[each.name] is None]
         return f"has no {', '.join(missing)}, which is its key" if missing else ""
 

@@ -13,6 +13,7 @@ from dbcore import append_only
 from dbcore.attributes import Item
 from dbcore.errors import InvalidValue
 from dbcore.items import ItemLayout
+from dbcore.letters import shown_text
 from dbcore.retention.keepers.interface import Return, Returned
 from dbcore.retention.keepers.rows import Unfit, item_of, row_from, rows_of, still_is
 from dbcore.stores.errors import Conflict
@@ -97,7 +98,9 @@ class Returning:
                 return Returned(Return.TAKEN, f"{taken} belongs to another record")
             if adding and self._locked([row.pk]):
                 return Returned(Return.NEWER, "it was written meanwhile")
-            return Returned(Return.UNFIT, f"the database refuses it: {error}")
+            secrets = (getattr(row, name) for name in self._layout.table.secret)
+            why = f"the database refuses it: {shown_text(str(error), secrets)}"
+            return Returned(Return.UNFIT, why)
         return Returned(Return.RESTORED)
 
     def _taken(self, row: models.Model) -> str | None:

@@ -19,7 +19,7 @@ def unreadable_because(layout: ItemLayout, item: Item, error: Exception) -> str:
     """Which fields of an item cannot be read. Never what they say: that may be personal, and is
     written into the books."""
     flawed = [each.name for each in layout.columns if not _reads(layout, each.name, item)]
-    return f"{', '.join(flawed) or 'its due day'} cannot be read ({type(error).__name__})"
+    return f"{', '.join(flawed) or 'it'} cannot be read ({type(error).__name__})"
 
 
 def _reads(layout: ItemLayout, name: str, item: Item) -> bool:

@@ -12,7 +12,7 @@ from dbcore.errors import InvalidValue
 from dbcore.fields import RecordKeyField, joined_key
 from dbcore.items import Column, ItemLayout
 from dbcore.retention.keepers.compare import differing, unknown_attributes
-from dbcore.retention.keepers.pages import NOT_READABLE
+from dbcore.retention.keepers.pages import NOT_READABLE, unreadable_because
 from dbcore.stores import validation
 
 Rows = models.QuerySet[models.Model, models.Model]
@@ -78,7 +78,7 @@ def row_from(layout: ItemLayout, item: Item) -> models.Model:
         values |= {each.name: _default(layout, each) for each in _lacking(layout, item)}
         changed = differing(layout, layout.to_item(_settled(layout, values)), item)
     except NOT_READABLE as error:
-        raise Unfit(f"cannot be read: {type(error).__name__}: {error}") from error
+        raise Unfit(unreadable_because(layout, item, error)) from error
     changed = [name for name in changed if name in item]
     if changed:
         raise Unfit(f"has a value of {', '.join(changed)} that the field would alter")

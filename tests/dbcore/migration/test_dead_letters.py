@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from dbcore.letters import WITHHELD
 from dbcore.models import DeadLetter
 from tests.dbcore.migration.conftest import Migrate
 from tests.dbcore.migration.legacy_file import LONG_RANGE_KEY, Legacy
@@ -38,6 +39,12 @@ def letter(key: str) -> DeadLetter:
     return DeadLetter.objects.get(key=key)
 
 
+def letter_row(number: int) -> dict[str, Any]:
+    """A letter's row as it is kept."""
+    row: dict[str, Any] = DeadLetter.objects.get(pk=number).row
+    return row
+
+
 def test_the_list_names_every_letter_with_its_reason(letters: Legacy) -> None:
     code, text = command()
     assert code == 0
@@ -48,7 +55,15 @@ def test_the_list_names_every_letter_with_its_reason(letters: Legacy) -> None:
                    for each in lines)  # fmt: skip
 
 
-def test_the_list_as_json_has_every_row_whole(letters: Legacy) -> None:
+def seen(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as people may see it."""
+    secret = {"password_hash", "session_id"}
+    return {
+        name: WITHHELD if name in secret and value else value for name, value in stored(row).items()
+    }
+
+
+def test_the_list_as_json_has_every_row_but_for_its_secrets(letters: Legacy) -> None:
     code, text = command("list", "--format", "json")
     found = json.loads(text)
     assert (code, len(found)) == (0, len(letters.bad))
@@ -56,7 +71,8 @@ def test_the_list_as_json_has_every_row_whole(letters: Legacy) -> None:
     for bad in letters.bad:
         if bad.key is not None:
             each = by_key[bad.table, bad.key]
-            assert (each["reason"], each["row"]) == (bad.reason, stored(bad.row))
+            assert (each["reason"], each["row"]) == (bad.reason, seen(bad.row))
+            assert letter_row(each["id"]) == stored(bad.row), "kept whole"
             assert each["resolved_at"] is None
             assert each["database"].endswith(str(letters.path))
 
@@ -85,7 +101,7 @@ def test_one_letter_is_shown_whole_also_what_json_cannot_carry(letters: Legacy) 
         shown = json.loads(text)
         (bad,) = (each for each in letters.bad if each.key == key)
         assert (code, shown["reason"]) == (0, bad.reason)
-        assert shown["row"] == stored(bad.row)
+        assert shown["row"] == seen(bad.row)
         assert shown["row"][column]
 
 

@@ -14,7 +14,8 @@ from django.core.mail import EmailMessage, get_connection
 from dbcore.monitoring.alerts.channels.interface import SEND_TIMEOUT, SendFailed
 from dbcore.monitoring.alerts.incidents import Event
 from dbcore.monitoring.alerts.messages import Message
-from dbcore.monitoring.alerts.plain import presentable, shortened
+from dbcore.monitoring.alerts.plain import presentable
+from dbcore.printable import shortened
 
 MAX_SUBJECT = 200  # characters
 

@@ -14,7 +14,7 @@ from typing import Any
 from dbcore.monitoring.alerts.channels.http import Hook
 from dbcore.monitoring.alerts.incidents import Event
 from dbcore.monitoring.alerts.messages import Message
-from dbcore.monitoring.alerts.plain import shortened
+from dbcore.printable import shortened
 
 MAX_SUMMARY = 1024  # characters
 

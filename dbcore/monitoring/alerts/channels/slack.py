@@ -8,8 +8,8 @@ from typing import Any
 from dbcore.monitoring.alerts.channels.http import Hook
 from dbcore.monitoring.alerts.incidents import Event
 from dbcore.monitoring.alerts.messages import Message
-from dbcore.monitoring.alerts.plain import shortened
 from dbcore.monitoring.health.results import Status
+from dbcore.printable import shortened
 
 MAX_HEADER = 150  # characters, Slack's limit for a header block
 MAX_SECTION = 3000

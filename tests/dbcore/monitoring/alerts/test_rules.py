@@ -29,7 +29,7 @@ from tests.dbcore.monitoring.alerts.judged import (
 RUNBOOKS = Path(__file__).resolve().parents[4] / "docs" / "runbooks"
 CHECK_NAMES = (
     "primary_store", "replicas", "tables", "indexes", "expiry_and_backups", "pool", "archives",
-    "last_sweep", "last_migration", "disk", "clock", "alert_channels",
+    "last_sweep", "last_migration", "disk", "files", "clock", "alert_channels",
 )  # fmt: skip
 
 

@@ -1,0 +1,73 @@
+"""Secrets that are known by their look, whatever stands before them.
+
+Each pattern looks ahead within bounds: a text takes time in proportion to its length.
+"""
+
+from __future__ import annotations
+
+import re
+
+MASK = "***"
+_MIXED = r"(?=[a-z0-9/+_-]*[A-Z])(?=[A-Z0-9/+_-]*[a-z])(?=[A-Za-z/+_-]*[0-9])"
+_END = r"\s\"'`<>)\]}"  # where what is part of a URL ends in a text
+
+_LOOKS = tuple((re.compile(pattern), mask) for pattern, mask in (
+    (r"(?<=://)[^\s/@]+@", f"{MASK}@"),  # the account in a URL
+    # Its password may have a slash in it.
+    (r"(?<=://)[^\s/@:]{0,64}:[^\s@?]{1,200}@", f"{MASK}@"),
+    # Web hooks, which are secrets as a whole.
+    (rf"(https?://(?:hooks\.slack(?:-gov)?\.com|(?:[\w-]{{1,60}}\.)?webhook\.office\.com))"
+     rf"/[^{_END}]*", rf"\1/{MASK}"),
+    (rf"(https?://(?:\w{{1,20}}\.)?discord(?:app)?\.com/api/webhooks)/[^{_END}]*", rf"\1/{MASK}"),
+    (rf"(https?://events(?:\.eu)?\.pagerduty\.com/integration)/[^{_END}]*", rf"\1/{MASK}"),
+    (r"(https?://api\.telegram\.org/bot)[\w:-]+", rf"\1{MASK}"),
+    # What stands behind an authentication scheme; a word of a sentence is all in small letters.
+    (r"\b([Bb]earer|[Bb]asic|Token|ApiKey|Negotiate)(\s{1,4}|%20)"
+     r"(?=[a-z.-]{0,400}[A-Z0-9_=+/~])[A-Za-z0-9+/._~=-]{4,}", rf"\1\2{MASK}"),
+    # AWS: the ids of keys and roles, a key of forty characters, a session's token.
+    (r"\b(?:AKIA|ASIA|AROA|AIDA|AGPA|ANPA|ANVA|ABIA|ACCA)[A-Z0-9]{12,}\b", MASK),
+    (rf"(?<![\w/+=-])(?=[A-Za-z0-9/+]{{40}}(?![\w/+=-])){_MIXED}[A-Za-z0-9/+]{{40}}", MASK),
+    (rf"(?<![\w/+=-])(?=[A-Za-z0-9/+]{{100}}){_MIXED}[A-Za-z0-9/+]+={{0,2}}", MASK),
+    (r"\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?", MASK),  # a JSON web token
+    # Password hashes: Django's, crypt's, LDAP's.
+    (r"\b(?:pbkdf2_\w{1,20}|bcrypt(?:_sha256)?|argon2(?:id|i|d)?|scrypt|md5|sha1|sha(?:256|512))"
+     r"\$[\w./+=,$-]{8,}", MASK),
+    (r"\$(?:2[abxy]|argon2(?:id|i|d)|[1567y]|scrypt)\$[\w./+=,$-]{8,}", MASK),
+    (r"\{S?SHA(?:256|512)?\}[A-Za-z0-9+/=]{16,}", MASK),
+    # Tokens that begin with their maker's letters.
+    (r"\b(?:gh[opsru]_|github_pat_|glpat-|xox[abeprs]-|npm_|hf_|[rs]k_(?:live|test)_|whsec_|sk-|"
+     r"AIza|ya29\.|SG\.)[\w.-]{16,}", MASK),
+    (rf"\b[a-z]{{2,8}}_(?:[a-z]{{2,8}}_)?(?=[\w-]{{32}}){_MIXED}[A-Za-z0-9_-]+", MASK),
+    (r"\b[a-z]{2,8}_(?:[a-z]{2,8}_)?[0-9a-f]{32,}\b", MASK),
+    # What databases say of a row that they refuse: they quote it.
+    (r"(\([\w, \"():]{1,200}\))=\(.*\)", rf"\1=({MASK})"),
+    (r"([Ff]ailing row contains )\(.*\)", rf"\1({MASK})"),
+    (r"(Duplicate entry )'[^'\n]*'", rf"\1'{MASK}'"),
+))  # fmt: skip
+_BEGIN, _KEY, _STOP = "-----BEGIN ", "PRIVATE KEY", "-----END "
+_HEAD = 64  # characters in which a PEM block says what it is
+
+
+def mask_looks(text: str) -> str:
+    """The text without what looks like a secret."""
+    text = _mask_keys(text)
+    for pattern, mask in _LOOKS:
+        text = pattern.sub(mask, text)
+    return text
+
+
+def _mask_keys(text: str) -> str:
+    """Without private keys in PEM, over however many lines, to the end where none is given."""
+    parts: list[str] = []
+    done = 0
+    while (begin := text.find(_BEGIN, done)) >= 0:
+        inside = begin + len(_BEGIN)
+        if _KEY not in text[inside : inside + _HEAD]:
+            parts.append(text[done:inside])
+            done = inside
+            continue
+        parts += [text[done:begin], MASK]
+        stop = text.find(_STOP, inside)
+        end = text.find("-----", stop + len(_STOP)) if stop >= 0 else -1
+        done = end + 5 if end >= 0 else len(text)
+    return "".join(parts) + text[done:]
