@@ -1,48 +1,58 @@
+# make setup   installs into .venv, from the locks; after it ./manage.py works
 # make demo    sets everything up and shows the main job: SQLite to DynamoDB, verified
-# make test    sets everything up and runs the tests
 # make serve   the admin at http://localhost:8000/admin/ (admin / admin, on this machine only)
+# make test    sets everything up and runs the tests
 # make check   format, lint, types, import rules, Django's checks
+# make matrix  a short suite on each Python and Django that is to be had
 # make bench   measures, beside boto3, PynamoDB and pydynox; writes bench/latest.json
+# make lock    writes the locks anew after a change of requirements
 
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 PORT ?= 8000
-PIP := $(PY) -m pip install --quiet --disable-pip-version-check
-MOTO := $(shell grep '^moto' requirements-dev.txt)
+# No package's own code runs when it is installed, and none is taken whose hash is not in the lock.
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check \
+  --require-hashes --only-binary :all: -r
+# Another project's, where a shell has them: they would lead pip and Python elsewhere.
+unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_CONSTRAINT PIP_REQUIREMENT PIP_NO_DEPS
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: setup demo serve test check bench clean
+.PHONY: setup demo serve test check matrix bench lock clean
 
 setup: $(VENV)/.installed $(VENV)/.engine
+	@[ "$(MAKECMDGOALS)" != setup ] || echo "Ready: ./manage.py, make demo, make serve, make test."
 
-$(VENV)/.installed: requirements.txt
+# What production has, and nothing else: what demo and serve use.
+$(VENV)/.installed: requirements-production.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed; set PYTHON=…"; exit 1; }
 	@echo "Installing Python packages into $(VENV) …"
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	@$(PIP) -r requirements.txt
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) $<
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+$(VENV)/.installed-dev: requirements.lock $(VENV)/.installed
 	@echo "Installing what tests and checks need …"
-	@$(PIP) -r requirements-dev.txt
+	@$(PIP) $<
 	@touch $@
 
 # The local DynamoDB engine: dynoxide from npm, else moto's server from pip.
-$(VENV)/.engine: $(VENV)/.installed package.json
+$(VENV)/.engine: package-lock.json .npmrc $(VENV)/.installed
 	@if command -v npm >/dev/null; then \
 	  echo "Installing the local DynamoDB engine …"; \
-	  npm install --silent --no-audit --no-fund --no-package-lock; \
+	  npm ci --silent || true; \
 	fi
 	@if ! ls node_modules/@dynoxide/*/dynoxide* >/dev/null 2>&1; then \
 	  echo "npm or its engine is not to be had here: falling back to moto's server (slower, in memory)."; \
-	  $(PIP) '$(MOTO)'; \
+	  $(MAKE) --no-print-directory $(VENV)/.installed-dev; \
 	fi
 	@touch $@
 
 demo: setup
-	@DAYLIGHT_ENV=development LOG_LEVEL=WARNING DATABASE_URL=sqlite:///var/demo/daylight.sqlite3 \
-	  LOCAL_DYNAMODB_PATH=var/demo/dynamodb.db DYNAMODB_ENDPOINT=local $(PY) manage.py demo
+	@DAYLIGHT_ENV=development LOG_LEVEL=WARNING DB_SLOW_QUERY_LOG=false \
+	  DATABASE_URL=sqlite:///var/daylight.sqlite3 \
+	  LOCAL_DYNAMODB_PATH=var/dynamodb/daylight.db DYNAMODB_ENDPOINT=local $(PY) manage.py demo
 
 serve: setup
 	@DAYLIGHT_ENV=development LOG_LEVEL=WARNING $(PY) manage.py prepare_development
@@ -59,9 +69,28 @@ check: setup $(VENV)/.installed-dev
 	@DAYLIGHT_ENV=test $(PY) manage.py check
 	@DAYLIGHT_ENV=test $(PY) manage.py makemigrations --check --dry-run
 
+# Its suite, where it looks for Pythons and where its venvs are: tests/matrix/__main__.py.
+matrix: setup
+	@$(PY) -m tests.matrix
+
 bench: setup $(VENV)/.installed-dev
-	@$(PIP) -r bench/requirements.txt
+	@$(PIP) bench/requirements.lock
 	@$(PY) -m bench
+
+# uv writes locks for every system and every Python from 3.11 at once. What is locked stays at its
+# version as far as requirements allow; `make lock UPGRADE=--upgrade` takes the newest of the rest.
+UV := var/uv/bin
+LOCK = $(UV)/uv pip compile --quiet --universal --generate-hashes --only-binary :all: \
+  --custom-compile-command "make lock" --no-emit-index-url --no-emit-find-links --python $(UV)/python --python-version
+lock:
+	@test -x $(UV)/uv || { $(PYTHON) -m venv var/uv && $(UV)/python -m pip install --quiet \
+	  --disable-pip-version-check --only-binary :all: uv==0.13.9; }
+	@$(LOCK) 3.11 $(UPGRADE) requirements-dev.txt -o requirements.lock
+	@cp requirements.lock requirements-production.lock
+	@grep -v '^pytest' requirements.txt | $(LOCK) 3.11 - -o requirements-production.lock
+	@$(LOCK) 3.11 $(UPGRADE) bench/requirements.txt -o bench/requirements.lock
+	@$(LOCK) 3.12 $(UPGRADE) tests/matrix/django-6.0.txt -o tests/matrix/django-6.0.lock
+	@if command -v npm >/dev/null; then npm install --silent --package-lock-only; fi
 
 clean:
 	rm -rf var .pytest_cache .mypy_cache .ruff_cache .hypothesis
