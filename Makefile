@@ -14,6 +14,9 @@ PORT ?= 8000
 # No package's own code runs when it is installed, and none is taken whose hash is not in the lock.
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check \
   --require-hashes --only-binary :all: -r
+# venv, which Ctrl-C ends without a traceback; what is half made is made anew the next time.
+MAKE_VENV := $(PYTHON) -c 'import runpy, signal; signal.signal(signal.SIGINT, signal.SIG_DFL); \
+  runpy.run_module("venv", run_name="__main__")'
 # Another project's, where a shell has them: they would lead pip and Python elsewhere.
 unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_CONSTRAINT PIP_REQUIREMENT PIP_NO_DEPS
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
@@ -28,7 +31,7 @@ $(VENV)/.installed: requirements-production.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed; set PYTHON=…"; exit 1; }
 	@echo "Installing Python packages into $(VENV) …"
-	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(MAKE_VENV) --clear $(VENV)
 	@$(PIP) $<
 	@touch $@
 
@@ -83,7 +86,7 @@ UV := var/uv/bin
 LOCK = $(UV)/uv pip compile --quiet --universal --generate-hashes --only-binary :all: \
   --custom-compile-command "make lock" --no-emit-index-url --no-emit-find-links --python $(UV)/python --python-version
 lock:
-	@test -x $(UV)/uv || { $(PYTHON) -m venv var/uv && $(UV)/python -m pip install --quiet \
+	@test -x $(UV)/uv || { $(MAKE_VENV) var/uv && $(UV)/python -m pip install --quiet \
 	  --disable-pip-version-check --only-binary :all: uv==0.13.9; }
 	@$(LOCK) 3.11 $(UPGRADE) requirements-dev.txt -o requirements.lock
 	@cp requirements.lock requirements-production.lock

@@ -4,6 +4,7 @@ A quick run must never replace the figures of a full one: it is written elsewher
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from bench.copy import copy_throughput
@@ -52,4 +53,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.stderr.write("\nInterrupted: nothing was written.\n")
+        sys.exit(130)

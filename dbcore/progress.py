@@ -24,7 +24,7 @@ from rich.text import Text
 
 from dbcore.logs import Event
 from dbcore.printable import printable
-from dbcore.terminal import Screen, escape
+from dbcore.terminal import NARROW, Screen, escape
 
 LINE_SECONDS = 5.0  # between two lines in the log about one table
 
@@ -103,7 +103,7 @@ class Bars:
         self._console.say(text, "bold")
         self._progress = Progress(
             TextColumn("  {task.description:<20}"),
-            BarColumn(bar_width=28),
+            BarColumn(bar_width=28 if self._console.width >= NARROW else 8),
             MofNCompleteColumn(),
             TaskProgressColumn(),
             _Rate(self._words.unit),

@@ -13,13 +13,16 @@ from rich.text import Text
 from dbcore.printable import printable, printable_lines
 from dbcore.secrecy import Bare, mask_text
 
-__all__ = ["Screen", "escape"]
+__all__ = ["NARROW", "WIDTH", "Screen", "escape"]
+
+WIDTH = 120  # where no terminal says how wide it is
+NARROW = 100  # of a terminal, below which there is no room to spare
 
 
 class Screen(Console):
-    """A console on a stream. `width`: where no terminal says how wide it is."""
+    """A console on a stream, or on a command's wrapper of one."""
 
-    def __init__(self, out: Any, width: int) -> None:
+    def __init__(self, out: Any, width: int = WIDTH) -> None:
         stream = getattr(out, "_out", out)  # Django wraps it
         super().__init__(
             file=stream, width=None if stream.isatty() else width, highlight=False, emoji=False

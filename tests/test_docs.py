@@ -108,6 +108,24 @@ def test_no_link_leads_nowhere(document: Path) -> None:
     assert missing == []
 
 
+def bare_calls(text: str) -> list[str]:
+    """Lines that are to be typed, and do not run: after `make setup` it is ./manage.py."""
+    typed = re.findall(r"^(?:\$ +| {2,})?(?:python3? )?(?<!\./)manage\.py .*", text, re.MULTILINE)
+    return [line.strip() for line in typed]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_is_to_be_typed_runs_as_it_is_written(document: Path) -> None:
+    blocks = re.findall(r"^```(?:console|sh|text)?\n(.*?)^```", document.read_text(), re.M | re.S)
+    assert [line for block in blocks for line in bare_calls(block)] == []
+
+
+def test_what_is_to_be_typed_is_found() -> None:
+    assert bare_calls("$ manage.py x\npython manage.py y\n  manage.py z\n$ ./manage.py w") == [
+        "$ manage.py x", "python manage.py y", "manage.py z",
+    ]  # fmt: skip
+
+
 def test_every_path_that_the_readme_names_is_there() -> None:
     named = re.findall(
         r"`((?:dbcore|daylight|tests|settings|docs|bench)/[\w./]*)`",

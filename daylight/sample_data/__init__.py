@@ -50,6 +50,12 @@ def counts(rows: int) -> dict[type[Model], int]:
     return result
 
 
+def filled(alias: str) -> list[str]:
+    """The tables that hold rows in a database, which must have them all."""
+    kept = counts(SMALLEST)
+    return [model._meta.db_table for model in kept if model._default_manager.using(alias).exists()]
+
+
 def _draw(
     seed: int, model: type[Model], now: dt.datetime = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 ) -> Draw:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dbcore.errors import DbcoreError
+from dbcore.local_engine.listeners import who_listens
 
 
 class EngineError(DbcoreError):
@@ -53,9 +54,9 @@ class PortTakenError(EngineError):
     def __init__(self, host: str, port: int) -> None:
         self.port = port
         super().__init__(
-            f"Port {port} on {host} is taken by another program. End that program, or choose "
-            "another port: LOCAL_DYNAMODB_PORT (0 = any free port), or "
-            "`manage.py local_dynamodb --port N`."
+            f"Port {port} on {host} is taken by {who_listens(port)}. End that, or choose another "
+            "port: LOCAL_DYNAMODB_PORT (0 = any free port), or "
+            "`./manage.py local_dynamodb --port N`."
         )
 
 

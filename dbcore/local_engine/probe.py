@@ -6,6 +6,7 @@ answer to ListTables counts.
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import socket
@@ -67,10 +68,8 @@ def port_is_taken(host: str, port: int) -> bool:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except PermissionError:
-            return False
-        except OSError:
-            return True
+        except OSError as error:  # what else is wrong is for who starts there to say
+            return error.errno == errno.EADDRINUSE
     return False
 
 

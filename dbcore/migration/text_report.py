@@ -15,14 +15,13 @@ from dbcore.printable import printable
 from dbcore.terminal import Screen, escape
 
 _HEADINGS = {"dead_lettered": "dead letters"}
-_WIDTH = 110  # where no terminal says how wide it is
 _BAD = ("missing", "different", "extra")
 _SHOWN = 20  # dead letters and findings that the text lists; the JSON has all
 
 
 def print_report(report: Report, out: Any) -> None:
     """Print a report to a stream."""
-    console = Screen(out, _WIDTH)
+    console = Screen(out)
     _heading(console, report)
     if report.lines:
         console.print(_table(report))

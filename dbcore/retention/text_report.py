@@ -10,7 +10,6 @@ from rich.table import Table
 from dbcore.retention.report import Damage, SweepReport, TableLine
 from dbcore.terminal import Screen, escape
 
-_WIDTH = 110  # where no terminal says how wide it is
 _COLUMNS = ("due", "would", "archived", "deleted")
 _HEADINGS = {"would": "would go"}
 _STAYS = {
@@ -28,9 +27,10 @@ _STAYS = {
 
 def print_report(report: SweepReport, out: Any) -> None:
     """Print a report to a stream."""
-    console = Screen(out, _WIDTH)
+    console = Screen(out)
     kind = "Dry run of a sweep" if report.dry_run else "Sweep"
-    console.print(f"[bold]{kind}[/bold] {report.sweep}, as of {report.as_of:%Y-%m-%d %H:%M %Z}")
+    console.print(f"[bold]{kind}[/bold] {report.sweep}")
+    console.print(f"  as of {report.as_of:%Y-%m-%d %H:%M %Z}")
     if report.target:
         console.say(f"  of {report.target}")
     if report.lines:

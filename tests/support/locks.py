@@ -1,4 +1,4 @@
-"""Reads what `make lock` writes: which package is installed, at which version, with which hashes."""
+"""Reads the locks that `make lock` writes: which packages are installed, with which hashes."""
 
 from __future__ import annotations
 

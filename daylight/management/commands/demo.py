@@ -1,4 +1,4 @@
-"""`demo`: parse, call, print."""
+"""`demo`: parse, call, print. It must never delete a record: what is there is a developer's."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from daylight.demo import Demo
-from dbcore import deployment
-from dbcore.local_engine import release, shared_engine
+from dbcore.local_engine import release
 from dbcore.management.tool import PlainCommand
 
 
@@ -21,23 +20,22 @@ class Command(PlainCommand):
     """Show the main job, on databases of its own."""
 
     help = (
-        "Makes sample data in SQLite, migrates it to a local DynamoDB engine, verifies it and "
-        "reports. It replaces every record, so it runs on databases of its own only: use `make "
-        "demo`, which names them."
+        "Migrates the records of the development database to a local DynamoDB engine, verifies "
+        "them and reports; where there are none, it makes sample data first. Nothing is deleted. "
+        "`make demo` runs it on the files in var/ that `make serve` shows."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--rows", type=int, default=20_000, help="rows to make (20000)")
+        parser.add_argument(
+            "--rows", type=int, default=20_000, help="sample rows to make, where none are (20000)"
+        )
 
     def handle(self, *args: Any, **given: Any) -> None:
-        folder = settings.VAR_DIR / "demo"
         places = (settings.DATABASES["default"]["NAME"], settings.LOCAL_DYNAMODB_PATH)
-        if any(folder not in Path(place).parents for place in places):
-            raise CommandError(f"The demo's databases must be in {folder}: run `make demo`.")
+        if any(settings.VAR_DIR not in Path(place).parents for place in places):
+            raise CommandError(f"The demo's databases must be in {settings.VAR_DIR}: `make demo`.")
         if settings.DYNAMODB_ENDPOINT != "local":
             raise CommandError("The demo runs on the local engine: DYNAMODB_ENDPOINT=local.")
-        deployment.forget_local()
-        shared_engine().reset()
         try:
             status = Demo(given["rows"], timezone.now(), self.stdout._out).run()
         finally:

@@ -15,7 +15,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.models import Model
 from django.utils import timezone
 
-from daylight.sample_data import SMALLEST, counts, sample
+from daylight.sample_data import SMALLEST, counts, filled, sample
 from dbcore import append_only
 from dbcore.management.tool import PlainCommand
 
@@ -28,9 +28,9 @@ class Command(PlainCommand):
         "GPS walks, caches, analytics, API keys. They are consistent with one another and of all\n"
         "ages, so that a retention preview has something to show. One transaction: all or\n"
         "nothing.\n\n"
-        "  manage.py make_sample_data                      about 20,000 rows, in seconds\n"
-        "  manage.py make_sample_data --rows 500000 --seed 7\n"
-        "  manage.py make_sample_data --clear --no-input   replaces what is there"
+        "  ./manage.py make_sample_data                      about 20,000 rows, in seconds\n"
+        "  ./manage.py make_sample_data --rows 500000 --seed 7\n"
+        "  ./manage.py make_sample_data --clear --no-input   replaces what is there"
     )
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
@@ -64,13 +64,14 @@ class Command(PlainCommand):
         if rows < SMALLEST:
             raise CommandError(f"--rows must be at least {SMALLEST}.")
         models = list(counts(rows))
-        filled = _filled(models, alias)
-        if filled and not options["clear"]:
+        _refuse_missing(models, alias)
+        there = filled(alias)
+        if there and not options["clear"]:
             raise CommandError(
-                f"There are records in {', '.join(filled)}: nothing was written."
+                f"There are records in {', '.join(there)}: nothing was written."
                 " Use --clear to delete them all first."
             )
-        if filled and options["interactive"] and not self._agreed(filled, alias):
+        if there and options["interactive"] and not self._agreed(there, alias):
             raise CommandError("Nothing was deleted and nothing was written.")
         started = time.monotonic()
         with transaction.atomic(using=alias):
@@ -78,10 +79,10 @@ class Command(PlainCommand):
             written = _write(rows, options["seed"], alias)
         self._print(written, time.monotonic() - started)
 
-    def _agreed(self, filled: list[str], alias: str) -> bool:
+    def _agreed(self, there: list[str], alias: str) -> bool:
         name = connections[alias].settings_dict["NAME"]
         self.stdout.write(
-            f"This deletes every record of {', '.join(filled)} in database {alias!r} ({name})."
+            f"This deletes every record of {', '.join(there)} in database {alias!r} ({name})."
         )
         try:
             return input("Type 'yes' to go on: ").strip() == "yes"
@@ -95,17 +96,14 @@ class Command(PlainCommand):
         self.stderr.write(f"{seconds:.1f} s")
 
 
-def _filled(models: list[type[Model]], alias: str) -> list[str]:
-    """The tables that hold rows; CommandError when there are no tables yet."""
+def _refuse_missing(models: list[type[Model]], alias: str) -> None:
+    """CommandError when there are no tables yet."""
     missing = {model._meta.db_table for model in models}
     missing -= set(connections[alias].introspection.table_names())
     if missing:
         raise CommandError(
             f"No table {', '.join(sorted(missing))}: run migrate --database {alias} first."
         )
-    return [
-        model._meta.db_table for model in models if model._default_manager.using(alias).exists()
-    ]
 
 
 def _clear(models: list[type[Model]], alias: str) -> None:

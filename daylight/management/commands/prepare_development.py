@@ -8,9 +8,10 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import DEFAULT_DB_ALIAS
 from django.db.utils import DatabaseError
 
-from daylight.models import User
+from daylight.sample_data import filled
 from dbcore import bookkeeping
 from dbcore.errors import ConfigurationError
 from dbcore.management.tool import PlainCommand
@@ -35,7 +36,7 @@ class Command(PlainCommand):
         except (ConfigurationError, DatabaseError) as error:
             raise CommandError(f"{error}.") from error
         call_command("migrate", verbosity=0, interactive=False)
-        if not User.objects.exists():
+        if not filled(DEFAULT_DB_ALIAS):
             self.stdout.write("The database is empty: making sample data …")
             call_command("make_sample_data", verbosity=0)
         users = get_user_model()._default_manager

@@ -19,13 +19,12 @@ from dbcore.monitoring.configured import configuration_in_force
 from dbcore.printable import printable
 from dbcore.terminal import Screen, escape
 
-WIDTH = 120  # where no terminal says how wide it is
 EPILOG = """
 examples:
-  manage.py configuration                        what is in force
-  manage.py configuration --set                  what somebody has said, alone
-  manage.py configuration DB_ DYNAMODB_REGION    these, and those that begin so
-  manage.py configuration --format json          for programs
+  ./manage.py configuration                        what is in force
+  ./manage.py configuration --set                  what somebody has said, alone
+  ./manage.py configuration DB_ DYNAMODB_REGION    these, and those that begin so
+  ./manage.py configuration --format json          for programs
 
 A value that is a secret, or has one in it, is never shown. docs/configuration.md describes every
 variable; what is wrong with one is said by every command, which then does not start.
@@ -80,7 +79,7 @@ class Command(ToolCommand):
             self._print(found, chosen)
 
     def _print(self, found: Configuration, chosen: list[Value]) -> None:
-        console = Screen(self.stdout, WIDTH)
+        console = Screen(self.stdout)
         console.print(f"environment: [bold]{found.environment}[/] ({escape(_said())})")
         console.print(_variables(chosen))
         for notice in found.notices:

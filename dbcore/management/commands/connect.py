@@ -12,19 +12,19 @@ from django.utils import timezone
 
 from dbcore.connecting import connect, names
 from dbcore.connecting.found import Found
-from dbcore.connecting.report import WIDTH, as_json, sentences, table
+from dbcore.connecting.report import as_json, sentences, table
 from dbcore.management.commands.monitor import seconds
 from dbcore.management.tool import ToolCommand, a_reader_may_leave
 from dbcore.monitoring.health.results import worst
-from dbcore.terminal import Screen
+from dbcore.terminal import NARROW, Screen
 
 SECONDS = 5.0
 EPILOG = """
 examples:
-  manage.py connect                          everything that is configured
-  manage.py connect --only sql --only cache  these alone, and what is not in use as well
-  manage.py connect --timeout 15             for a slow network
-  manage.py connect --format json            for programs, on one line
+  ./manage.py connect                          everything that is configured
+  ./manage.py connect --only sql --only cache  these alone, and what is not in use as well
+  ./manage.py connect --timeout 15             for a slow network
+  ./manage.py connect --format json            for programs, on one line
 
 docs/connect.md says what each line means.
 
@@ -77,7 +77,7 @@ class Command(ToolCommand):
             sys.exit(status)
 
     def _print(self, results: Sequence[Found], at: Any) -> None:
-        console = Screen(self.stdout, WIDTH)
+        console = Screen(self.stdout, NARROW)
         console.print(table(results, at))
         for number, sentence in enumerate(sentences(results)):
             if not number:

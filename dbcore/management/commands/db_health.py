@@ -31,14 +31,13 @@ from dbcore.monitoring.summary import DatabaseMetrics, database_metrics
 from dbcore.stopping import Stop
 from dbcore.terminal import Screen
 
-WIDTH = 120  # where no terminal says how wide it is
 EPILOG = """
 examples:
-  manage.py db_health                        how is everything?
-  manage.py db_health --watch 5              again every 5 seconds, until Ctrl-C
-  manage.py db_health --check clock disk     these alone
-  manage.py db_health --metrics              and what took the most time lately
-  manage.py db_health --format json          for programs
+  ./manage.py db_health                        how is everything?
+  ./manage.py db_health --watch 5              again every 5 seconds, until Ctrl-C
+  ./manage.py db_health --check clock disk     these alone
+  ./manage.py db_health --metrics              and what took the most time lately
+  ./manage.py db_health --format json          for programs
 
 docs/runbooks/ has a page for each check.
 
@@ -87,7 +86,7 @@ class Command(ToolCommand):
             sys.exit(status)
 
     def _as_tables(self, look: Look, watch: float | None) -> Sequence[CheckResult]:
-        console = Screen(self.stdout, WIDTH)
+        console = Screen(self.stdout)
         if watch is None or not console.is_terminal:
             return self._repeat(look, lambda seen: console.print(_tables(seen)), watch)
         with Live(console=console, auto_refresh=False) as live:

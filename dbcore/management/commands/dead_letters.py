@@ -16,10 +16,10 @@ from dbcore.models import DeadLetter
 
 EPILOG = """
 examples:
-  manage.py dead_letters                      list the open ones
-  manage.py dead_letters show 12              one, with its whole row
-  manage.py dead_letters replay               try all again, after a repair of the source
-  manage.py dead_letters replay --table users
+  ./manage.py dead_letters                      list the open ones
+  ./manage.py dead_letters show 12              one, with its whole row
+  ./manage.py dead_letters replay               try all again, after a repair of the source
+  ./manage.py dead_letters replay --table users
 
 exit status of replay: 0 none is left of those tried, 3 some are still dead letters, 1 failed
 """

@@ -31,12 +31,12 @@ exit status:
   1  failed, stopped or interrupted; the same command goes on where it stopped
 
 examples:
-  manage.py enforce_retention --dry-run                 what is due, and what would stop a sweep
-  manage.py enforce_retention                           sweep the primary store
-  manage.py enforce_retention --table plans --max-records 1000
-  manage.py enforce_retention --as-of 2026-01-01 --format json --no-input
+  ./manage.py enforce_retention --dry-run                 what is due, and what would stop a sweep
+  ./manage.py enforce_retention                           sweep the primary store
+  ./manage.py enforce_retention --table plans --max-records 1000
+  ./manage.py enforce_retention --as-of 2026-01-01 --format json --no-input
 
-see also: manage.py restore_archive --help, manage.py legal_hold --help, docs/retention.md
+see also: restore_archive --help, legal_hold --help, docs/retention.md
 """
 
 

@@ -20,8 +20,8 @@ from dbcore.rights import in_words
 
 EPILOG = """
 examples:
-  manage.py erase_user user_42 --who "A. Clerk" --why "request of 2026-11-20" --dry-run
-  manage.py erase_user user_42 --who "A. Clerk" --why "request of 2026-11-20"
+  ./manage.py erase_user user_42 --who "A. Clerk" --why "request of 2026-11-20" --dry-run
+  ./manage.py erase_user user_42 --who "A. Clerk" --why "request of 2026-11-20"
 
 Archives are not rewritten: those that still hold records of the user are named, and restores leave
 these out. A file that an earlier database was migrated from is not looked into: migrating it again

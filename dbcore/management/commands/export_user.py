@@ -20,8 +20,8 @@ from dbcore.rights import in_words
 
 EPILOG = """
 examples:
-  manage.py export_user user_42 --output user_42.json
-  manage.py export_user user_42 --no-archives | gpg --encrypt -r person@example.org > user_42.gpg
+  ./manage.py export_user user_42 --output user_42.json
+  ./manage.py export_user user_42 --no-archives | gpg --encrypt -r person@example.org > user_42.gpg
 
 The file is new, readable by its owner alone, and there only once all of it is written.
 

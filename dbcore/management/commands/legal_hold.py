@@ -28,11 +28,11 @@ from dbcore.rights import in_words
 
 EPILOG = """
 examples:
-  manage.py legal_hold place --user user_42 --who "A. Counsel" --why "case 7/2026"
-  manage.py legal_hold place --table audit_logs --until 2027-06-30 --who … --why …
-  manage.py legal_hold place --record plans user_42 plan_7 --who … --why …
-  manage.py legal_hold list
-  manage.py legal_hold lift 0199… --who "A. Counsel" --why "case closed"
+  ./manage.py legal_hold place --user user_42 --who "A. Counsel" --why "case 7/2026"
+  ./manage.py legal_hold place --table audit_logs --until 2027-06-30 --who … --why …
+  ./manage.py legal_hold place --record plans user_42 plan_7 --who … --why …
+  ./manage.py legal_hold list
+  ./manage.py legal_hold lift 0199… --who "A. Counsel" --why "case closed"
 
 Once `place` has returned, no sweep and no erasure deletes what the hold is on. A date for --until
 is the last day of the hold (UTC). A call that was killed is completed by the same call again.

@@ -31,12 +31,12 @@ on a fixed port. Commands that start meanwhile use this engine; when you stop it
 of them still runs, the engine lives until that one ends.
 
 examples:
-  manage.py local_dynamodb                  run until Ctrl-C
-  manage.py local_dynamodb --port 8000      the same, on port 8000
-  manage.py local_dynamodb --in-memory      start empty, keep nothing
-  manage.py local_dynamodb --status         is one running, and where?
-  manage.py local_dynamodb --stop           stop one that was left behind
-  manage.py local_dynamodb --reset          delete all local data
+  ./manage.py local_dynamodb                  run until Ctrl-C
+  ./manage.py local_dynamodb --port 8000      the same, on port 8000
+  ./manage.py local_dynamodb --in-memory      start empty, keep nothing
+  ./manage.py local_dynamodb --status         is one running, and where?
+  ./manage.py local_dynamodb --stop           stop one that was left behind
+  ./manage.py local_dynamodb --reset          delete all local data
 """
 
 RUNNING = """\

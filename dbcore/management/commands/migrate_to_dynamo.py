@@ -17,16 +17,16 @@ from dbcore.progress import Silence, watcher
 EPILOG = """
 exit status:
   0  every row is in DynamoDB, and verified
-  3  so it is, but some rows are dead letters (see: manage.py dead_letters)
+  3  so it is, but some rows are dead letters (see: ./manage.py dead_letters)
   2  verification found items missing, different or extra
   1  failed or interrupted; the same command goes on where it stopped
 
 examples:
-  manage.py migrate_to_dynamo --dry-run                  what it would take
-  manage.py migrate_to_dynamo                            copy the default database, and verify
-  manage.py migrate_to_dynamo --source old.sqlite3       copy an earlier Daylight file
-  manage.py migrate_to_dynamo --table plans --table users
-  manage.py migrate_to_dynamo --verify-only --format json
+  ./manage.py migrate_to_dynamo --dry-run                  what it would take
+  ./manage.py migrate_to_dynamo                            copy the default database, and verify
+  ./manage.py migrate_to_dynamo --source old.sqlite3       copy an earlier Daylight file
+  ./manage.py migrate_to_dynamo --table plans --table users
+  ./manage.py migrate_to_dynamo --verify-only --format json
 """
 
 

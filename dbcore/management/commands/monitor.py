@@ -26,9 +26,9 @@ Several may run at the same time, on several hosts: each message is sent once. I
 Django's database or the primary store is away. docs/alerts.md and docs/runbooks/ say more.
 
 examples:
-  manage.py monitor                          every 15 seconds, until SIGTERM
-  manage.py monitor --once                   once, for cron
-  manage.py send_test_alert                  do the channels work?
+  ./manage.py monitor                          every 15 seconds, until SIGTERM
+  ./manage.py monitor --once                   once, for cron
+  ./manage.py send_test_alert                  do the channels work?
 
 exit status of --once: 0 healthy, 1 warning (or the monitor failed), 2 critical
 """

@@ -20,9 +20,9 @@ exit status:
   1  failed or interrupted; the same command starts anew
 
 examples:
-  manage.py reconcile_archives --dry-run        what differs
-  manage.py reconcile_archives                  mend what can be mended
-  manage.py reconcile_archives --deep           and open every archive, but those in Glacier
+  ./manage.py reconcile_archives --dry-run        what differs
+  ./manage.py reconcile_archives                  mend what can be mended
+  ./manage.py reconcile_archives --deep           and open every archive, but those in Glacier
 """
 
 

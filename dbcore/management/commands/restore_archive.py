@@ -30,11 +30,11 @@ exit status:
   1  failed or interrupted, or an archive has to thaw first; the same command goes on
 
 examples:
-  manage.py restore_archive --archive 0199…
-  manage.py restore_archive --table plans --from 2024-01-01 --to 2024-12-31 --dry-run
-  manage.py restore_archive --record plans user_42 plan_7 --into dynamodb
-  manage.py restore_archive --user user_42
-  manage.py restore_archive --table plans --export-to /secure/plans     for DynamoDB's ImportTable
+  ./manage.py restore_archive --archive 0199…
+  ./manage.py restore_archive --table plans --from 2024-01-01 --to 2024-12-31 --dry-run
+  ./manage.py restore_archive --record plans user_42 plan_7 --into dynamodb
+  ./manage.py restore_archive --user user_42
+  ./manage.py restore_archive --table plans --export-to /secure/plans     for DynamoDB's ImportTable
 
 --from and --to are days (or times, in UTC) from which a record's retention counts. What was
 restored is left alone by sweeps for RETENTION_GRACE_DAYS. Records of erased users stay out.

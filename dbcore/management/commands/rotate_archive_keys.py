@@ -16,7 +16,7 @@ from dbcore.retention.rotate import RotationReport, rotate
 EPILOG = """
 how to change keys:
   1. put the new key first:       ARCHIVE_ENCRYPTION_KEYS=new:…,old:…
-  2. manage.py rotate_archive_keys
+  2. ./manage.py rotate_archive_keys
   3. remove the keys that it names; keep them elsewhere as long as there are backups of before
 
 exit status:

@@ -21,9 +21,9 @@ from dbcore.monitoring.deadlines import in_time
 
 EPILOG = """
 examples:
-  manage.py send_test_alert                  through every channel that is configured
-  manage.py send_test_alert --channel slack --channel email
-  manage.py send_test_alert --sentry         a test event to Sentry, and no alert
+  ./manage.py send_test_alert                  through every channel that is configured
+  ./manage.py send_test_alert --channel slack --channel email
+  ./manage.py send_test_alert --sentry         a test event to Sentry, and no alert
 
 A channel that takes it is booked as working: its alert channel_failing ends at the next look.
 
