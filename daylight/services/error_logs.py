@@ -9,12 +9,14 @@ from typing import Any
 from daylight.models import ErrorLog
 from daylight.services.base import Service, check_id
 from daylight.services.twins import twin
+from dbcore.secrecy import Bare, mask_text
 from dbcore.stores.errors import InvalidRecord
 from dbcore.stores.interface import Query
 from dbcore.stores.pages import Page, read_page_of_all
 
 NAME_LENGTH = 255
 MESSAGE_BYTES = 16 * 1024
+LONGEST = 1_000_000  # characters of either that are looked at
 STACK_BYTES = 64 * 1024  # with the message a fifth of the record; the rest is the context's
 CUT = "…"
 
@@ -38,10 +40,12 @@ class ErrorLoggingService(Service):
         """
         if not isinstance(exception, BaseException):
             raise InvalidRecord("exception", "is not an exception")
+        message = _message_of(exception)[:LONGEST]
+        stack = "".join(traceback.format_exception(exception))[-LONGEST:]
         entry = ErrorLog(  # type: ignore[misc]  # user_id may be null
             name=_plain(_name_of(exception))[:NAME_LENGTH],
-            message=_head(_plain(_message_of(exception)), MESSAGE_BYTES),
-            stack=_tail(_plain("".join(traceback.format_exception(exception))), STACK_BYTES),
+            message=_head(_plain(message), MESSAGE_BYTES),
+            stack=_tail(_plain(stack), STACK_BYTES),
             context={} if context is None else context,
             user_id=None if user_id is None else check_id("user_id", user_id),
             severity=severity,
@@ -90,8 +94,10 @@ def _message_of(exception: BaseException) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that any store can keep: no lone surrogate, and no NUL, which PostgreSQL refuses."""
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    """Text that any store can keep: no lone surrogate, and no NUL, which PostgreSQL refuses. And
+    that anybody may read who looks after errors: they quote what they were given, secrets too."""
+    seen = mask_text(text, bare=Bare.EQUALS, limit=LONGEST)
+    return seen.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def _head(text: str, most: int) -> str:

@@ -15,6 +15,8 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from dbcore.secrecy import mask_values
+
 EMPTY = "-"
 
 
@@ -45,11 +47,11 @@ def pretty_json(value: Any) -> SafeString | str:
 
 @functools.cache
 def json_display(name: str) -> Any:
-    """A read-only admin column for the JSON field `name`. The same function for the same name:
-    Django asks whether it is among `readonly_fields`."""
+    """A read-only admin column for the JSON field `name`, without secrets in it. The same function
+    for the same name: Django asks whether it is among `readonly_fields`."""
 
     def display(record: models.Model) -> SafeString | str:
-        return pretty_json(getattr(record, name))
+        return pretty_json(mask_values(getattr(record, name)))
 
     display.__name__ = f"json_{name}"
     return admin.display(description=name.replace("_", " "))(display)

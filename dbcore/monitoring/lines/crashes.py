@@ -63,7 +63,7 @@ def _thread_ends(ended: threading.ExceptHookArgs) -> None:
 def _shown(error: Exception) -> str:
     """An error as Python tells it. It may quote whatever somebody has written."""
     told = "".join(traceback.format_exception(error))
-    return printable_lines(mask_text(told, bare=Bare.NEVER))
+    return printable_lines(mask_text(told, bare=Bare.EQUALS))
 
 
 def _is_shown() -> bool:

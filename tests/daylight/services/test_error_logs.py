@@ -58,6 +58,16 @@ def test_an_error_is_kept_with_its_traceback_and_its_cause() -> None:
     assert found.resolved is False
 
 
+def test_an_error_is_kept_without_the_secrets_that_it_quotes() -> None:
+    secret = "two words"
+    cause = raised(KeyError(f"token='{secret}'"))
+    error = raised(ValueError(f"refused password='{secret}' of plan 7"), cause)
+    found = kept(error_logging_service.log_error(error).id)
+    assert found.message == "refused password='***' of plan 7"
+    assert secret not in found.stack.replace('secret = "two words"', "")
+    assert "of plan 7" in found.stack
+
+
 def test_an_error_that_was_never_raised_is_kept_too() -> None:
     entry = error_logging_service.log_error(RuntimeError())
     assert (entry.name, entry.message, entry.severity) == ("RuntimeError", "", "medium")

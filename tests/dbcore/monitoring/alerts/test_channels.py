@@ -27,6 +27,7 @@ from tests.dbcore.monitoring.alerts.receivers import (
     MailServer,
     Receivers,
 )
+from tests.dbcore.monitoring.test_scrub_corpus import CORPUS
 
 ROOT = Path(__file__).resolve().parents[4]
 RUNBOOK = "https://runbooks.daylight.example/primary_store"
@@ -265,6 +266,14 @@ def test_a_message_has_no_secret_and_nobodys_name(no_channels: None, settings: A
     for secret in ("hunter2", "hunter3", "jane.doe", "very-secret", "AKIA", "T1/B2", "abcdef"):
         assert secret not in text
     assert "db.internal" in text and "next line" in told.sentence and "\n" not in told.sentence
+
+
+def test_whatever_a_sentence_quotes_no_secret_is_in_a_message(no_channels: None) -> None:
+    for line in CORPUS:
+        told = message(sentence=line.text)
+        if not line.personal:
+            assert [each for each in line.gone if each in told.sentence] == [], line.text
+        assert told.sentence.isprintable()
 
 
 def test_a_message_comes_out_of_the_outbox_as_it_went_in(no_channels: None) -> None:
