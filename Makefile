@@ -19,7 +19,7 @@ MAKE_VENV := $(PYTHON) -c 'import runpy, signal; signal.signal(signal.SIGINT, si
   runpy.run_module("venv", run_name="__main__")'
 # Another project's, where a shell has them: they would lead pip and Python elsewhere.
 unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_CONSTRAINT PIP_REQUIREMENT PIP_NO_DEPS
-unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV DJANGO_SETTINGS_MODULE
 
 .PHONY: setup demo serve test check matrix bench lock clean
 
