@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterator
 
@@ -43,6 +44,9 @@ def dynamodb(
     # What a gather that failed has left under way is not to run on into the next test.
     twins.threads(settings.DYNAMODB_POOL_SIZE).shutdown()
     twins.end_threads()
+    for thread in threading.enumerate():
+        if thread.name == "sync-tables":  # of a run that was interrupted: it may be in a call
+            thread.join()
     close_wires()
     HOOKS.clear()
     drop_tables(dynamodb_engine, prefix)

@@ -22,6 +22,7 @@ from dbcore.secrecy import MASK, Bare, is_secret_name, mask_text, plain_name
 
 MAX_DEPTH = 8
 _MIN_SECRET = 4  # characters: to mask a shorter one would mask half of any text
+_MIN_AWS = 16  # of a secret of AWS, whose are 40 characters and more
 # Settings whose values must never be seen in a text, whatever error quotes them; and what AWS's
 # own libraries read.
 SECRET_SETTINGS = (
@@ -207,7 +208,8 @@ def _secrets() -> Iterator[str]:
         return  # gunicorn's own process, which has none
     given: list[Any] = [getattr(settings, name, "") for name in SECRET_SETTINGS]
     texts = getattr(getattr(settings, "DBCORE_CONFIGURATION", None), "texts", {})
-    given += [texts.get(name, "") for name in _OF_AWS]
+    # Not a short one: that is a local engine's, and a word of sentences.
+    given += [found for name in _OF_AWS if len(found := texts.get(name, "")) >= _MIN_AWS]
     given += [each.get("PASSWORD") for each in getattr(settings, "DATABASES", {}).values()]
     for cache in getattr(settings, "CACHES", {}).values():
         places = cache.get("LOCATION", "")

@@ -137,7 +137,7 @@ def test_a_colleague_reads_a_dead_letter_and_comes_to_it_from_its_run(
     browser.open(reverse("admin:dbcore_deadletter_changelist"))
     browser.check("letters")
     browser.click_to_next_page(browser.find("#result_list tbody th a")[0])
-    row = browser.find(".field-json_row pre")[0]
+    row = browser.find(".field-row_shown pre")[0]
     assert '\n  "id": "user_41",' in row.text
     assert "<script>alert(1)</script>" in row.text, "as text, to read"
     assert browser.find(".field-reason .readonly")[0].text == "email is <b>missing</b>"
