@@ -182,7 +182,7 @@ def parse_memcached(location: str, what: str) -> Address | None:
 
 def parse_postgres(url: str, what: str = "DATABASE_URL") -> Address | None:
     """A PostgreSQL server, not in the clear; None for a socket of this machine. Where it gives no
-    sslmode, `dbcore.postgresql.options` sees to it."""
+    sslmode, `dbcore.postgresql` sees to it."""
     example = "postgres://USER:PASSWORD@HOST:5432/NAME"
     parts = _split(url, what, POSTGRES, example, at_once=True)
     options = _options(parts, what)

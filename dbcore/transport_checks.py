@@ -33,7 +33,11 @@ HINTS = {
     "E021": "Use smtp+tls:// (EMAIL_USE_TLS) or smtp+ssl:// (EMAIL_USE_SSL).",
     "W002": "Set sslmode=verify-full, and sslrootcert to the file of the server's CA.",
 }
-POSTGRESQL = ("django.db.backends.postgresql", "django.contrib.gis.db.backends.postgis")
+POSTGRESQL = (
+    "django.db.backends.postgresql",
+    "django.contrib.gis.db.backends.postgis",
+    "dbcore.postgresql",
+)
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
 Finding = tuple[str, str]  # number, message
 

@@ -17,6 +17,7 @@ from settings.environment import BASE_DIR, configuration
 from settings.variables import is_sqlite
 
 POSTGRESQL = "django.db.backends.postgresql"
+POOLED = "dbcore.postgresql"  # the same, with a pool that outlives a restart of the server
 CONNECT_TIMEOUT = 3  # seconds, an address: libpq waits for good, and with it every request
 REPLICA_CONNECT_TIMEOUT = 2  # another can be asked: no reason to wait long for this one
 
@@ -38,8 +39,9 @@ def database(url: str, found: Configuration, connect_timeout: int = CONNECT_TIME
     config.setdefault("CONN_MAX_AGE", 0 if size else found["DATABASE_CONN_MAX_AGE"])
     config.setdefault("CONN_HEALTH_CHECKS", found["DATABASE_CONN_HEALTH_CHECKS"])
     if size:
+        config["ENGINE"] = POOLED
         wait = found["DATABASE_POOL_TIMEOUT"]
-        options["pool"] = {"min_size": min(size, 2), "max_size": size, "timeout": wait}
+        options["pool"] = {"min_size": 0, "max_size": size, "timeout": wait}
     return config
 
 

@@ -47,9 +47,12 @@ def pools() -> list[PoolUse]:
 
 def _sql_pool(alias: str) -> PoolUse:
     wrapper: Any = connections[alias]
-    told = wrapper.pool.get_stats()
+    pool = wrapper.pool
+    told = pool.get_stats()
     idle = told.get("pool_available", 0)
-    used = told.get("pool_size", 0) - idle
+    # Django's own pool counts those that are being made, and some before it is opened.
+    made = 0 if pool.closed else told.get("pool_size", 0)
+    used = getattr(pool, "used", made - idle)
     return PoolUse(alias, used, idle, told.get("requests_waiting", 0), told.get("pool_max", 0))
 
 

@@ -279,5 +279,5 @@ class OrmStore:
             # Django looks for a lost connection between requests, and not everything is one.
             connections[self.alias].close_if_unusable_or_obsolete()
             raise StoreUnavailable(
-                f"database {self.alias}: {full_pool(self.alias, error) or in_words(error)}"
+                f"database {self.alias}: {full_pool(error) or in_words(error)}"
             ) from error

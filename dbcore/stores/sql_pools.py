@@ -8,6 +8,8 @@ import ctypes
 import sys
 from typing import Any
 
+EXIT_SECONDS = 2.0  # for what a pool's threads are at
+
 
 def sql_pools() -> dict[str, Any]:
     """This process's pools by alias, so far as any was asked for."""
@@ -19,7 +21,7 @@ def close_sql_pools() -> None:
     """Say goodbye on every connection that nobody uses. What comes later opens a new pool."""
     pools = sql_pools()
     while pools:
-        pools.popitem()[1].close()
+        pools.popitem()[1].close(EXIT_SECONDS)
 
 
 def leave_sql_pools() -> None:
@@ -30,15 +32,7 @@ def leave_sql_pools() -> None:
     sql_pools().clear()
 
 
-def full_pool(alias: str, error: BaseException) -> str:
+def full_pool(error: BaseException) -> str:
     """What to do where an error says that no connection of a pool came free; "" of any other, and
     where there was none because the server does not answer."""
-    if type(error.__cause__).__name__ != "PoolTimeout" or alias not in sql_pools():
-        return ""
-    told = sql_pools()[alias].get_stats()
-    if told.get("pool_size", 0) < told.get("pool_max", 0):
-        return ""
-    return (
-        f"all {told['pool_max']} connections of this process's pool are in use, and none came free "
-        "in DATABASE_POOL_TIMEOUT: raise DATABASE_POOL_SIZE, or look for what holds them"
-    )
+    return str(error) if type(error.__cause__).__name__ == "PoolFull" else ""

@@ -170,6 +170,29 @@ class Postgres:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+class Stoppable(Postgres):
+    """A cluster that can be away for a while."""
+
+    def go(self) -> None:
+        end(self._process, signal.SIGINT)
+
+    def come_back(self) -> None:
+        assert isinstance(self._process.args, list)
+        self._process = self._start(str(self._process.args[0]), self.folder)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """It takes connections, and answers none."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
+    def is_away(self) -> bool:
+        return self._process.poll() is not None
+
+
 def _connect(folder: Path, database: str, port: int) -> psycopg.Connection[Any]:
     return psycopg.connect(
         host=str(folder), port=port, user=USER, dbname=database, autocommit=True, connect_timeout=5

@@ -122,7 +122,7 @@ def bound_database() -> None:
     for long. To be called before the first."""
     given = db.connection.settings_dict
     options = given.setdefault("OPTIONS", {})
-    if given["ENGINE"] == "django.db.backends.postgresql":
+    if db.connection.vendor == "postgresql":
         # libpq's words, in seconds and milliseconds.
         options.setdefault("connect_timeout", 3)
         options.setdefault("tcp_user_timeout", 5000)

@@ -215,7 +215,7 @@ class OrmKeeper:
             yield
         except (DatabaseError, InterfaceError) as error:
             raise StoreUnavailable(
-                f"database {self.alias}: {full_pool(self.alias, error) or in_words(error)}"
+                f"database {self.alias}: {full_pool(error) or in_words(error)}"
             ) from error
 
 

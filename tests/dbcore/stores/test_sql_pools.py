@@ -1,5 +1,5 @@
 """psycopg's pool under the layer: it is not shared with children, not drained by errors, not left
-open, and where it is full that is said.
+open; where it is full that is said, and a server that restarts is asked again.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from daylight.models import Plan
 from dbcore.monitoring.pools import pools
 from dbcore.stores.errors import StoreUnavailable
 from dbcore.stores.sql_pools import sql_pools
+from tests.dbcore.monitoring.alerts.receivers import eventually
 from tests.support.databases import default_database
 from tests.support.postgres import Postgres
 
@@ -34,6 +35,7 @@ def pooled(postgres: Postgres, settings: Any) -> Iterator[Postgres]:
     with postgres.as_default(DATABASE):
         pass
     given = postgres.settings(DATABASE) | {
+        "ENGINE": "dbcore.postgresql",
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {"pool": {"min_size": 1, "max_size": SIZE, "timeout": 0.5}},
     }
@@ -124,10 +126,7 @@ def test_a_shutdown_says_goodbye_and_what_comes_later_opens_a_new_pool(pooled: P
     connection.close()
     shutdown_database()
     assert not sql_pools()
-    until = time.monotonic() + 30  # the server takes its time to see a goodbye
-    while sessions(pooled) and time.monotonic() < until:
-        time.sleep(0.02)
-    assert not sessions(pooled)
+    eventually(lambda: not sessions(pooled), "the end of the server's side")
     assert len(planning_service.get_user_plans("ana")) == 1
 
 

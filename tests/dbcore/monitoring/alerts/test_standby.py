@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from django import db
@@ -16,31 +14,7 @@ from dbcore.monitoring.deadlines import in_time
 from tests.dbcore.monitoring.alerts.judged import CRITICAL, OK
 from tests.dbcore.monitoring.alerts.receivers import Answer, Receivers
 from tests.dbcore.monitoring.alerts.test_outbox import ENDED, STARTED, Ward
-from tests.support.postgres import Postgres
-from tests.support.programs import end
-
-
-class Stoppable(Postgres):
-    """A cluster that can be away for a while."""
-
-    def go(self) -> None:
-        end(self._process, signal.SIGINT)
-
-    def come_back(self) -> None:
-        assert isinstance(self._process.args, list)
-        self._process = self._start(str(self._process.args[0]), self.folder)
-
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        """It takes connections, and answers none."""
-        self._process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self._process.send_signal(signal.SIGCONT)
-
-    def is_away(self) -> bool:
-        return self._process.poll() is not None
+from tests.support.postgres import Stoppable
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """How a PostgreSQL server is reached: what HOST, OPTIONS and libpq's own variables come to. One on
-another machine is never spoken to in the clear; what cannot be judged is refused.
+another machine is never spoken to in the clear; what cannot be judged is refused. As ENGINE it is
+Django's backend with a pool (`pool`) that outlives a restart of the server.
 
 Settings import this: nothing here may need Django's.
 """
