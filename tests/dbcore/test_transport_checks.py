@@ -14,15 +14,18 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.cache.backends.redis import RedisCache
+from django.core.mail.backends.smtp import EmailBackend
 
 from dbcore import transport_checks
-from dbcore.transport_checks import check_authenticated, check_transport
+from dbcore.transport_checks import check_authenticated, check_environment, check_transport
 from tests.settings.complete import COMPLETE
 
 ROOT = Path(__file__).resolve().parents[2]
 REDIS = "django.core.cache.backends.redis.RedisCache"
 MEMCACHED = "django.core.cache.backends.memcached.PyMemcacheCache"
 Inside = Callable[[dict[str, Any]], None]
+S3 = "dbcore.retention.archives.s3.S3Archives"
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
 
@@ -35,13 +38,21 @@ def postgres(host: str, **options: Any) -> dict[str, Any]:
     return {"DATABASES": {"default": given}}
 
 
-def archives(url: str) -> dict[str, Any]:
-    return {"STORAGES": {"archives": {"BACKEND": "x", "OPTIONS": {"endpoint_url": url}}}}
+def archives(url: str, **more: Any) -> dict[str, Any]:
+    return {"STORAGES": {"archives": {"BACKEND": S3, "OPTIONS": {"endpoint_url": url, **more}}}}
 
 
 def mail(host: str, **given: Any) -> dict[str, Any]:
     plain = {"EMAIL_USE_TLS": False, "EMAIL_USE_SSL": False}
     return {"EMAIL_BACKEND": SMTP, "EMAIL_HOST": host, **plain, **given}
+
+
+class Fast(RedisCache):
+    """A project's own."""
+
+
+class Mail(EmailBackend):
+    """A project's own."""
 
 
 @pytest.fixture
@@ -70,6 +81,10 @@ def found(inside: Inside, given: dict[str, Any]) -> list[str]:
         ("E017", {"ALERT_SNS_ENDPOINT": "http://sns.internal"}),
         ("E017", {"DB_CLOUDWATCH_ENDPOINT": "http://10.0.0.5"}),
         ("E017", archives("http://s3.internal")),
+        ("E017", archives("", verify=False)),
+        ("E017", archives("https://s3.internal", use_ssl=False)),
+        ("E017", {**archives("https://s3.internal"), "AWS_S3_VERIFY": False}),
+        ("E017", {"STORAGES": 7}),
         ("E018", {"SENTRY_DSN": "http://hunter2@sentry.internal/1"}),
         ("E018", {"ALERT_SLACK_WEBHOOK": "http://hooks.internal/hunter2"}),
         ("E018", {"ALERT_PAGERDUTY_URL": "http://events.internal/"}),
@@ -80,13 +95,21 @@ def found(inside: Inside, given: dict[str, Any]) -> list[str]:
         ("E019", cache("rediss://a.internal/0", ssl_cert_reqs="none")),
         ("E019", cache("rediss://a.internal/0", ssl_check_hostname=False)),
         ("E019", cache("10.0.0.5:11211", MEMCACHED)),
+        ("E019", cache("rediss://a.internal/0", CONNECTION_POOL_KWARGS={"ssl_cert_reqs": None})),
+        ("E019", cache("redis://a.internal/0", f"{__name__}.Fast")),
+        ("E019", cache("tcp://a.internal", "django.core.cache.backends.base.BaseCache")),
+        ("E019", cache("anything", "nowhere.Cache")),
+        ("E019", {"CACHES": 7}),
         ("E020", postgres("db.internal")),
         ("E020", postgres("10.0.0.5", sslmode="disable", password="hunter2")),
         ("E020", postgres("db.internal", sslmode="prefer")),
         ("E020", postgres("db.internal", sslmode="yes")),
         ("E020", postgres("", service="evil")),
         ("E020", postgres("localhost", hostaddr="10.0.0.5")),
+        ("E020", {"DATABASES": {"default": {"ENGINE": "dbcore.postgresql", "HOST": "db"}}}),
+        ("E020", {"DATABASES": {"default": {"ENGINE": "django.db.backends.mysql", "HOST": "db"}}}),
         ("E021", mail("mail.internal")),
+        ("E021", mail("mail.internal", EMAIL_BACKEND=f"{__name__}.Mail")),
     ],
 )
 def test_what_goes_over_a_network_in_the_clear_is_found(
@@ -113,6 +136,8 @@ def test_what_goes_over_a_network_in_the_clear_is_found(
         postgres("/run/postgresql", sslmode="disable"),
         mail("mail.internal", EMAIL_USE_TLS=True),
         mail("localhost"),
+        mail(""),
+        cache("/var/cache", "django.core.cache.backends.base.BaseCache"),
     ],
 )
 def test_what_is_encrypted_or_stays_here_is_no_finding(
@@ -130,11 +155,26 @@ def test_libpqs_own_variables_are_seen(inside: Inside, monkeypatch: pytest.Monke
 
 
 def test_a_deployment_is_told_where_nobody_proves_who_the_database_is(inside: Inside) -> None:
-    inside(postgres("db.internal", sslmode="require"))
-    assert [each.id for each in check_authenticated(None)] == ["dbcore.W002"]
-    for mode in ("verify-full", "verify-ca"):
+    for mode in ("require", "verify-ca"):  # the second by any server of that authority
         inside(postgres("db.internal", sslmode=mode))
-        assert check_authenticated(None) == []
+        assert [each.id for each in check_authenticated(None)] == ["dbcore.W002"]
+    inside(postgres("db.internal", sslmode="verify-full"))
+    assert check_authenticated(None) == []
+
+
+def test_a_deployment_is_told_of_endpoints_that_the_environment_names(
+    inside: Inside, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://aws.internal:4566")
+    inside({"DYNAMODB_ENDPOINT": "http://127.0.0.1:8000"})
+    assert check_environment(None) == [], "nothing here asks AWS"
+    inside({"ALERT_SNS_TOPIC": "arn:aws:sns:eu-central-1:1:t"})
+    said = [f"{each.id} {each.msg}".partition(" (")[0] for each in check_environment(None)]
+    assert said == ["dbcore.E017 the endpoint of sns", "dbcore.E017 the endpoint of sts"]
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    (tmp_path / "config").write_text("this is no such file")
+    assert "cannot be read (ConfigParseError)" in str(check_environment(None)[0].msg)
 
 
 def check_deploy(**given: str) -> subprocess.CompletedProcess[str]:
