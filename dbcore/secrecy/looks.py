@@ -13,8 +13,8 @@ _END = r"\s\"'`<>)\]}"  # where what is part of a URL ends in a text
 
 _LOOKS = tuple((re.compile(pattern), mask) for pattern, mask in (
     (r"(?<=://)[^\s/@]+@", f"{MASK}@"),  # the account in a URL
-    # Its password may have a slash in it.
-    (r"(?<=://)[^\s/@:]{0,64}:[^\s@?]{1,200}@", f"{MASK}@"),
+    # Its password may have a slash in it, and a path has made one slash of the two before it.
+    (r"(\b[A-Za-z][A-Za-z0-9+.-]{1,20}:/{1,3})[^\s/@:]{0,64}:[^\s@?]{1,200}@", rf"\1{MASK}@"),
     # Web hooks, which are secrets as a whole.
     (rf"(https?://(?:hooks\.slack(?:-gov)?\.com|(?:[\w-]{{1,60}}\.)?webhook\.office\.com))"
      rf"/[^{_END}]*", rf"\1/{MASK}"),

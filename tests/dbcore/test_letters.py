@@ -10,7 +10,7 @@ import pytest
 
 from daylight.models import User
 from dbcore.items import layout_of
-from dbcore.letters import WITHHELD, secret_columns, shown_row, source_columns
+from dbcore.letters import WITHHELD, secret_columns, shown_row, shown_text, source_columns
 from dbcore.migration.plan import Computed, LegacyTable
 from dbcore.models import DeadLetter
 
@@ -82,6 +82,13 @@ def test_what_has_no_secret_is_shown_as_it_is_kept() -> None:
         "inf": {"$real": "inf"}, "data": {"$json": '{"a": [1]}'}, "email": "ana@example.org",
     }  # fmt: skip
     assert row(**values) == values
+
+
+def test_what_a_database_says_of_a_row_has_none_of_its_secrets() -> None:
+    said = "value too long: 'x$y$z' in (u-1, x$y$z), password='two words', at 7"
+    assert shown_text(said, ["x$y$z", None, 7, b"at"]) == (
+        "value too long: '***' in (u-1, ***), password='***', at 7"
+    )
 
 
 def test_of_a_table_that_nobody_knows_any_more_only_the_columns_names_are_shown() -> None:

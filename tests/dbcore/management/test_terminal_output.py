@@ -37,6 +37,7 @@ class Said:
 
     def __init__(self, capsys: Any) -> None:
         self._capsys = capsys
+        self.all = ""
 
     def run(self, command: str, *arguments: str, **given: Any) -> str:
         """Call a command; what it said. Its exit status is not of interest here."""
@@ -52,6 +53,7 @@ class Said:
         odd = sorted({each for line in said.split("\n") for each in line if not each.isprintable()})
         assert odd == [], (command, arguments, odd)
         assert not any(line.startswith("forged") for line in said.split("\n")), said
+        self.all += said
         return out.getvalue()
 
 
@@ -194,6 +196,15 @@ def test_what_is_kept_of_a_user_written_to_a_terminal(
     found = json.loads(seen.out)
     assert found["tables"]["plans"][0]["title"] == EVIL
     assert found["dead_letters"][0]["row"][f"title {EVIL}"] == EVIL
+
+
+@pytest.mark.usefixtures("transactional_db", "dynamodb")
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_no_secret_is_said_on_either_stream_that_an_error_quotes(said: Said, form: str) -> None:
+    place = "postgres://ana:hunter2@db/x?password=hunter2"
+    said.run("migrate_to_dynamo", "--source", place, "--format", form)
+    assert "hunter2" not in said.all
+    assert "db/x" in said.all
 
 
 @pytest.mark.usefixtures("transactional_db")

@@ -4,6 +4,7 @@ it is asked for is it mended."""
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from daylight.models import ApiKey
 from dbcore.models import Checkpoint, DeadLetter, LegalHold, MigrationRun
 from dbcore.retention.holds import lift_hold, place_hold, user_subject
 from dbcore.wire import HOOKS, get_wire
@@ -281,6 +283,24 @@ def test_a_guard_that_nobody_needs_is_extra(run: Migrate, tables: Tables, copied
     assert (report["exit"], finding["kind"]) == (2, "extra")
     assert finding["key"]["guard"] == {"S": "users/username/ghost"}
     assert verify(run, copied, allow_extra=True)["exit"] == 0
+
+
+def test_a_guard_whose_value_is_secret_is_named_by_its_owner(run: Migrate, tables: Tables) -> None:
+    key = ApiKey.objects.create(
+        id="key-1", name="k", key_hash="5ecre7" * 8, key_preview="dl_abc", user_id="u"
+    )
+    assert run(tables=("api_keys",))["exit"] == 0
+    ghost = f"api_keys/key_hash/{'9h057' * 8}"
+    tables.put("unique", {"guard": {"S": ghost}, "owner": {"S": "key-9"}})
+    tables.put("api_keys", {**tables.scan("api_keys")[0], "keyHash": {"S": "5po117" * 8}})
+    report = run(tables=("api_keys",), verify_only=True)
+    extra = next(each for each in report["findings"] if each["kind"] == "extra")
+    assert extra["key"] == {
+        "guard": {"S": "api_keys/key_hash/(withheld)"}, "owner": {"S": "key-9"},
+    }  # fmt: skip
+    assert any(each["attributes"] == ["keyHash"] for each in report["findings"])
+    told = json.dumps([report, *MigrationRun.objects.values_list("report", flat=True)])
+    assert not any(secret in told for secret in (key.key_hash, "9h057", "5po117"))
 
 
 def test_repair_cannot_take_a_value_from_a_record_that_others_made_and_says_so(

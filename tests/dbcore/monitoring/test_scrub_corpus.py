@@ -3,8 +3,13 @@ it and what must stay, so that nobody is left with a line of stars."""
 
 from __future__ import annotations
 
+import html
 import json
-from typing import NamedTuple
+import pprint
+import shlex
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
 from hypothesis import given
@@ -92,6 +97,7 @@ CORPUS = [
     # --- URLs, DSNs, hooks ---
     Line("postgres://app:hunter2@db1:5432/d is away", ("app", "hunter2"), ("db1:5432/d is away",)),
     Line("redis://:pw/with/slash@cache:6379/0", ("pw", "slash"), ("cache:6379/0",)),
+    Line("no file postgres:/app:hunter2@db1/x here", ("app", "hunter2"), ("db1/x here",)),
     Line("amqp://app:p%40ss@mq1/vhost", ("p%40ss",), ("mq1/vhost",)),
     Line("GET https://geo.example/v1?key=k-1&q=Main+St", ("k-1", "Main"), ("geo.example/v1",)),
     Line("https://b.example/o?X-Amz-Signature=s-1&X-Amz-Date=d", ("s-1",), ("b.example/o",)),
@@ -248,6 +254,43 @@ def test_a_quoted_value_is_gone_whatever_stands_around_it(
     found = mask_text(text)
     assert not any(word in found.removeprefix(before) for word in secret.split())
     assert found.endswith("kept=1")
+
+
+def _shell(record: dict[str, Any]) -> str:
+    return " ".join(f"{name}={shlex.quote(str(value))}" for name, value in record.items())
+
+
+# How programs write a record down.
+FORMS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "JSON": json.dumps,
+    "JSON, indented": lambda record: json.dumps(record, ensure_ascii=False, indent=2),
+    "JSON in JSON": lambda record: json.dumps({"body": json.dumps(record)}),
+    "JSON in JSON in JSON": lambda record: json.dumps([json.dumps([json.dumps(record)])]),
+    "a repr": repr,
+    "a repr of a repr": lambda record: repr(repr(record)),
+    "a repr of bytes": lambda record: repr(json.dumps(record).encode()),
+    "a repr over lines": lambda record: pprint.pformat(record, width=20),
+    "pairs": lambda record: repr(list(record.items())),
+    "a query": urlencode,
+    "JSON in a URL": lambda record: quote(json.dumps(record)),
+    "JSON in a form": lambda record: quote_plus(json.dumps(record)),
+    "JSON in HTML": lambda record: html.escape(json.dumps(record)),
+    "a shell's variables": _shell,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(
+    name=st.sampled_from(("password", "clientSecret", "X-Auth-Token", "AWS_SESSION_TOKEN")),
+    middle=st.text(alphabet="abXY09 :'\"\\=?#%{}[]()<>/@!$^*~`+é\n\t", max_size=8),
+)
+def test_a_secret_is_gone_however_a_record_is_written_down(
+    form: str, name: str, middle: str
+) -> None:
+    found = mask_text(FORMS[form]({"first": 1, name: f"Q7zq{middle}W8yw", "last": "stays"}))
+    assert "Q7zq" not in found
+    assert "W8yw" not in found
+    assert "stays" in found
 
 
 PIECES = (
