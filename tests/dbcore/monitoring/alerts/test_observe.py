@@ -125,6 +125,19 @@ class TestBooks:
         for value in (seen.sweep_age_hours, seen.backlog_days):
             assert value is not None and value.value == 0 and "not in use" in value.sentence
 
+    def test_what_the_books_quote_of_a_record_is_not_told(self, checks: dict[str, Any]) -> None:
+        said = "users u-17/x cannot be written: email ana@example.org, password='two words'"
+        for model, given in ((MigrationRun, {"source": "a"}), (Sweep, {"as_of": START})):
+            model.objects.create(  # type: ignore[attr-defined]
+                target="b", host="h", pid=1, status="failed", error=said,
+                finished_at=START, **given,
+            )  # fmt: skip
+        seen = Observer().look(START)
+        for run in (seen.last_migration, seen.last_sweep):
+            assert run is not None and "cannot be written" in run.sentence
+            for secret in ("u-17", "ana", "two words"):
+                assert secret not in run.sentence
+
     def test_the_last_migration_that_ended_counts(self, checks: dict[str, Any]) -> None:
         for status, hours in (("failed", 1), ("completed", 5)):
             MigrationRun.objects.create(
