@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 
-from daylight.models.base import ID_LENGTH, Stamped, id_field, json_field, owner_field
+from daylight.models.base import Stamped, hash_field, id_field, json_field, owner_field
 from dbcore.tables import Deadline, GlobalIndex, Retention, Table, Tier
 
 
@@ -67,9 +67,9 @@ class UserProfile(Stamped):
 
 
 class UserSession(models.Model):
-    """A signed-in app session and its data."""
+    """A signed-in app session and its data. `session_id` is the hash of what its device bears."""
 
-    session_id = id_field(primary_key=True)
+    session_id = hash_field(primary_key=True)
     user_id = owner_field()
     data = json_field(default=dict, blank=True)
     expires_at = models.DateTimeField(db_index=True)
@@ -92,4 +92,4 @@ class UserSession(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"session {self.session_id[: ID_LENGTH // 8]}… of {self.user_id}"
+        return f"session {self.session_id[:8]}… of {self.user_id}"

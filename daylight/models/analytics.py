@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
-from daylight.models.base import ID_LENGTH, id_field, json_field, owner_field, record_key
+from daylight.models.base import hash_field, id_field, json_field, owner_field, record_key
 from dbcore.tables import DayIndex, Deadline, GlobalIndex, LocalIndex, Retention, Table, Tier
 
 
@@ -18,7 +18,7 @@ class UsageAnalytics(models.Model):
     event_type = models.CharField(max_length=64)
     event_data = json_field(default=dict, blank=True)
     timestamp = models.DateTimeField(default=timezone.now)
-    session_id = models.CharField(max_length=ID_LENGTH, null=True, blank=True)
+    session_id = hash_field(null=True, blank=True)
     user_agent = models.TextField(null=True, blank=True)
 
     storage = Table(

@@ -8,6 +8,7 @@ import uuid6
 from django.db import models
 from django.utils import timezone
 
+from dbcore.bearers import HASH_LENGTH, check_hashed
 from dbcore.fields import RecordKeyField
 from dbcore.json_numbers import JsonDecoder
 
@@ -22,6 +23,12 @@ def new_id() -> str:
 def id_field(**kwargs: object) -> models.CharField[str, str]:
     """An id within its table: kept as given, else made."""
     return models.CharField(max_length=ID_LENGTH, default=new_id, **kwargs)  # type: ignore[arg-type]
+
+
+def hash_field(**kwargs: object) -> models.CharField[str, str]:
+    """The hash of what lets in whoever bears it, such as a session's id; never that itself."""
+    checks = [check_hashed]
+    return models.CharField(max_length=HASH_LENGTH, validators=checks, **kwargs)  # type: ignore[arg-type]
 
 
 def owner_field(**kwargs: object) -> models.CharField[str, str]:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
-from daylight.models.base import ID_LENGTH, Stamped, id_field, json_field, owner_field
+from daylight.models.base import (
+    ID_LENGTH,
+    Stamped,
+    hash_field,
+    id_field,
+    json_field,
+    owner_field,
+)
 from dbcore.append_only import AppendOnly
 from dbcore.tables import (
     DayIndex,
@@ -19,9 +26,9 @@ from dbcore.tables import (
 
 
 class AuthSession(models.Model):
-    """A device that has proven who it is."""
+    """A device that has proven who it is. `id` is the hash of what it bears."""
 
-    id = id_field(primary_key=True)
+    id = hash_field(primary_key=True)
     user_id = owner_field()
     ip_address = models.GenericIPAddressField(null=True, blank=True)
     user_agent = models.TextField(null=True, blank=True)
@@ -62,7 +69,7 @@ class AuditLog(AppendOnly):
     timestamp = models.DateTimeField(default=timezone.now, db_index=True)
     event_type = models.CharField(max_length=64)
     user_id = owner_field(null=True, blank=True)
-    session_id = models.CharField(max_length=ID_LENGTH, null=True, blank=True)
+    session_id = hash_field(null=True, blank=True)
     resource = models.CharField(max_length=255)
     action = models.CharField(max_length=64)
     outcome = models.CharField(max_length=16, choices=Outcome)

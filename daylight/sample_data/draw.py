@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from daylight.sample_data.words import CITIES, City
+from dbcore.bearers import hash_of
 
 T = TypeVar("T")
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -53,6 +54,10 @@ class Draw:
         """An instant of the last `days`, and not before `since`."""
         start = self.now - dt.timedelta(days=days)
         return self.between(start if since is None else max(start, since), self.now)
+
+    def session_hash(self, at: dt.datetime) -> str:
+        """What a session of the instant `at` is kept under; nobody has its id."""
+        return hash_of(self.new_id(at))
 
     def new_id(self, at: dt.datetime) -> str:
         """A UUIDv7 of the instant `at`."""

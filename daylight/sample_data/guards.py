@@ -5,13 +5,13 @@ who did. No hash here is of a key that anybody was given.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections.abc import Iterator
 
 from daylight.models import ApiKey, ApiUsage, AuditLog, Permission, RateLimit, Role
 from daylight.sample_data.draw import Draw
 from daylight.sample_data.people import DAY, Person
 from daylight.sample_data.words import ENDPOINTS, RESOURCES, ROLES, USER_AGENTS
+from dbcore.bearers import hash_of
 
 LIMIT_WINDOW = 60  # seconds
 MINUTE = dt.timedelta(minutes=1)
@@ -65,7 +65,7 @@ def audit(draw: Draw, people: list[Person], count: int) -> Iterator[AuditLog]:
             timestamp=at,
             event_type=draw.one(("data_access", "data_change", "authentication", "permission")),
             user_id=None if system else person.id,
-            session_id=None if system else draw.new_id(at - 9 * MINUTE),
+            session_id=None if system else draw.session_hash(at - 9 * MINUTE),
             resource=f"{resource}/{draw.hexadecimal(8)}",
             action=action,
             outcome=draw.one((*AuditLog.Outcome.values, "success", "success")),
@@ -91,7 +91,7 @@ def api_keys(draw: Draw, people: list[Person], count: int) -> Iterator[ApiKey]:
         yield ApiKey(
             id=draw.new_id(created),
             name=draw.one(("CI", "Home Assistant", "Widget 📱", "日历同步", "Export")),
-            key_hash=hashlib.sha256(secret.encode()).hexdigest(),
+            key_hash=hash_of(secret),
             key_preview=secret[:12],
             user_id=person.id,
             scopes=draw.some(("plans:read", "plans:write", "locations:read"), 3),

@@ -95,13 +95,13 @@ def usage(draw: Draw, people: list[Person], count: int) -> Iterator[UsageAnalyti
     for _ in range(count):
         person = draw.one(people)
         at = draw.ago(500, since=person.user.created_at)
-        yield UsageAnalytics(
+        yield UsageAnalytics(  # type: ignore[misc]  # session_id may be null
             user_id=person.id,
             id=draw.new_id(at),
             event_type=draw.one(USAGE),
             event_data=_event_data(draw, at),
             timestamp=at,
-            session_id=None if draw.often(0.2) else draw.new_id(at - dt.timedelta(minutes=9)),
+            session_id=None if draw.often(0.2) else draw.session_hash(at - dt.timedelta(minutes=9)),
             user_agent=draw.one((None, "", *USER_AGENTS)),
         )
 

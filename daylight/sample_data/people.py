@@ -112,7 +112,7 @@ def sessions(draw: Draw, people: list[Person], count: int) -> Iterator[UserSessi
         person = draw.one(people)
         created = draw.ago(45, since=person.user.created_at)
         yield UserSession(
-            session_id=draw.new_id(created),
+            session_id=draw.session_hash(created),
             user_id=person.id,
             data={}
             if draw.often(0.1)
@@ -129,7 +129,7 @@ def auth_sessions(draw: Draw, people: list[Person], count: int) -> Iterator[Auth
         created = draw.ago(60, since=person.user.created_at)
         expires = created + draw.one((1, 30, 90)) * DAY
         yield AuthSession(
-            id=draw.new_id(created),
+            id=draw.session_hash(created),
             user_id=person.id,
             ip_address=None if draw.often(0.1) else draw.address(),
             user_agent=draw.one((None, *USER_AGENTS)),

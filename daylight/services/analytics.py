@@ -7,8 +7,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from daylight.models import UsageAnalytics
+from daylight.models import AuthSession, UsageAnalytics, UserSession
 from daylight.services.base import Service, check_id
+from daylight.services.bearers import fields_without_bearers
 from daylight.services.checks import check_day, check_whole
 from daylight.services.twins import twin
 from dbcore.stores.interface import Query
@@ -25,23 +26,24 @@ class AnalyticsService(Service):
         user_id: str,
         event_type: str,
         event_data: Any = None,
-        session_id: str | None = None,
+        session_id: str | UserSession | AuthSession | None = None,
         user_agent: str | None = None,
     ) -> UsageAnalytics:
         """Write that the user did something, now.
 
-        `event_data` is a JSON object or list, {} where not given. Returns the event.
+        `event_data` is a JSON object or list, {} where not given. `session_id` is a session's
+        record, or its id as its device bears it: the event has its hash. Returns the event.
         InvalidRecord (of the field that cannot be kept; `item` where all of it is too big),
         Conflict, StoreUnavailable.
         """
-        event = UsageAnalytics(
-            user_id=check_id("user_id", user_id),
-            event_type=event_type,
-            event_data={} if event_data is None else event_data,
-            session_id=None if session_id is None else check_id("session_id", session_id),
-            user_agent=user_agent,
-        )
-        return self.store.add(event)
+        given = {
+            "event_type": event_type,
+            "event_data": {} if event_data is None else event_data,
+            "session_id": session_id,
+            "user_agent": user_agent,
+        }
+        owner = check_id("user_id", user_id)
+        return self.store.add(UsageAnalytics(user_id=owner, **fields_without_bearers(given)))
 
     def get_user_analytics(
         self, user_id: str, days: int = 30, limit: int = 100, cursor: str | None = None

@@ -1,13 +1,11 @@
 """Keys to Daylight's API. A key's text is shown once, when it is issued, and never kept: only its
 hash is. No call may be served from a cache, so that a revoked key, and every key of a user who has
-been deleted, is refused at once."""
+been deleted or is not active, is refused at once."""
 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import hmac
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,17 +15,17 @@ from django.utils import timezone
 from daylight.models import ApiKey, ApiUsage
 from daylight.models.base import ID_LENGTH
 from daylight.services.base import Service, check_id, check_mapping, new_record
+from daylight.services.bearers import KEY, fields_without_bearers, new_bearer
 from daylight.services.checks import check_texts
-from daylight.services.presence import check_there, is_there
+from daylight.services.presence import check_may_come_in, may_come_in
 from daylight.services.twins import twin
+from dbcore.bearers import hash_of
 from dbcore.stores.choice import primary_store
 from dbcore.stores.errors import Conflict, InvalidRecord, RecordNotFound
 from dbcore.stores.interface import Add, Position, Query, Update
 from dbcore.stores.pages import MAX_LIMIT, Page, read_page
 from dbcore.stores.validation import check_instant
 
-PREFIX = "dl_"  # by which a leaked key is found in a repository or a log
-KEY_BYTES = 32  # 256 bits: no salt and no slow hash is needed against guessing
 SHOWN_FIRST, SHOWN_LAST = 7, 4  # characters of the key in its preview; 212 bits stay unknown
 # A key's last use is written once in so long: not with every request, all on one record.
 USED_PRECISION = dt.timedelta(minutes=1)
@@ -55,16 +53,16 @@ class ApiKeyService(Service):
         """Make a key for the user. Returns its text, which cannot be had again, and its record.
 
         Without `expires_at` it is good until it is revoked. RecordNotFound (there is no such
-        user), InvalidRecord (of the field that cannot be kept; expires_at that has passed),
-        Conflict, StoreUnavailable.
+        user, or they are not active), InvalidRecord (of the field that cannot be kept; expires_at
+        that has passed), Conflict, StoreUnavailable.
         """
         now = timezone.now()
         _check_end(expires_at, now)
-        text = PREFIX + secrets.token_urlsafe(KEY_BYTES)
+        text = new_bearer(KEY)
         record = ApiKey(
             user_id=check_id("user_id", user_id, ID_LENGTH),
             name=name,
-            key_hash=_hash(text),
+            key_hash=hash_of(text),
             key_preview=f"{text[:SHOWN_FIRST]}…{text[-SHOWN_LAST:]}",
             scopes=check_texts("scopes", scopes),
             expires_at=expires_at,
@@ -77,7 +75,7 @@ class ApiKeyService(Service):
             created_at=now,
             updated_at=now,
         )
-        check_there(record.user_id)
+        check_may_come_in(record.user_id)
         return text, self.store.add(record)
 
     def verify(self, key: str, now: dt.datetime | None = None) -> ApiKey:
@@ -85,19 +83,19 @@ class ApiKeyService(Service):
 
         Scopes, endpoints, methods and addresses are for the caller to compare with the request.
         Never from a cache and always consistent: a key is refused from the moment in which it is
-        revoked, or its user deleted. RecordNotFound, and nothing more, for one that is unknown,
-        expired, suspended, revoked or of nobody; InvalidRecord (key: not text; now),
-        StoreUnavailable.
+        revoked, or its user deleted or made inactive. RecordNotFound, and nothing more, for one
+        that is unknown, expired, suspended, revoked, of nobody or of somebody who is not active;
+        InvalidRecord (key: not text; now), StoreUnavailable.
         """
         if not isinstance(key, str):
             raise InvalidRecord("key", "is not text")
         moment = timezone.now() if now is None else now
         check_instant("now", moment)
-        wanted = _hash(key)
+        wanted = hash_of(key)
         found = primary_store(cached=False).get_by_unique(ApiKey, "key_hash", wanted)
         same = hmac.compare_digest(_NO_HASH if found is None else found.key_hash, wanted)
         good = found is not None and same and _is_good(found, moment)
-        if found is None or not good or not is_there(found.user_id):
+        if found is None or not good or not may_come_in(found.user_id):
             raise RecordNotFound("no such API key")
         return found
 
@@ -148,7 +146,7 @@ class ApiKeyService(Service):
         missing, unknown or cannot be kept), StoreUnavailable.
         """
         key = self._owned(key_id, user_id)
-        given = check_mapping("usage", usage)
+        given = fields_without_bearers(check_mapping("usage", usage))
         entry = new_record(ApiUsage, given, api_key_id=key.id, user_id=key.user_id)
         check_instant("timestamp", entry.timestamp)
         last, now = key.last_used_at, timezone.now()
@@ -205,10 +203,6 @@ def _check_end(expires_at: dt.datetime | None, now: dt.datetime) -> None:
         check_instant("expires_at", expires_at)
         if expires_at <= now:
             raise InvalidRecord("expires_at", "has passed")
-
-
-def _hash(key: str) -> str:
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _is_good(key: ApiKey, now: dt.datetime) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from daylight.models import AuditLog
 from daylight.services.base import Service, check_id, check_mapping, new_record
+from daylight.services.bearers import fields_without_bearers
 from daylight.services.checks import check_day
 from daylight.services.twins import twin
 from dbcore.stores.interface import Query
@@ -22,11 +23,14 @@ class AuditService(Service):
         """Append an entry, whose fields `event` gives by name.
 
         event_type, resource, action, outcome (success, failure, partial) and source must be
-        there; id and timestamp are made where not given. Returns the entry. AlreadyExists (an
-        entry with this id), Conflict, InvalidRecord (of the field that is missing, unknown or
-        cannot be kept), StoreUnavailable.
+        there; id and timestamp are made where not given. `session_id` is a session's record, or
+        its id as its device bears it: the entry has its hash, as it has of every session's id and
+        API key in its texts and JSON. Returns the entry. AlreadyExists (an entry with this id),
+        Conflict, InvalidRecord (of the field that is missing, unknown or cannot be kept),
+        StoreUnavailable.
         """
-        return self.store.add(new_record(AuditLog, check_mapping("event", event)))
+        given = fields_without_bearers(check_mapping("event", event))
+        return self.store.add(new_record(AuditLog, given))
 
     def get_user_events(
         self,

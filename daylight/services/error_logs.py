@@ -8,6 +8,7 @@ from typing import Any
 
 from daylight.models import ErrorLog
 from daylight.services.base import Service, check_id
+from daylight.services.bearers import without_bearers
 from daylight.services.twins import twin
 from dbcore.secrecy import Bare, mask_text
 from dbcore.stores.errors import InvalidRecord
@@ -35,8 +36,9 @@ class ErrorLoggingService(Service):
 
         A message over 16 KB loses its end, a traceback over 64 KB its beginning, farthest from
         where it was raised. `context` is a JSON object or list and never cut; `severity` is low,
-        medium, high or critical. Returns the entry. InvalidRecord (exception, context, user_id,
-        severity; `item` for a context that is too big), Conflict, StoreUnavailable.
+        medium, high or critical. Of sessions' ids and API keys the entry has the hashes. Returns
+        the entry. InvalidRecord (exception, context, user_id, severity; `item` for a context that
+        is too big), Conflict, StoreUnavailable.
         """
         if not isinstance(exception, BaseException):
             raise InvalidRecord("exception", "is not an exception")
@@ -46,7 +48,7 @@ class ErrorLoggingService(Service):
             name=_plain(_name_of(exception))[:NAME_LENGTH],
             message=_head(_plain(message), MESSAGE_BYTES),
             stack=_tail(_plain(stack), STACK_BYTES),
-            context={} if context is None else context,
+            context={} if context is None else without_bearers(context),
             user_id=None if user_id is None else check_id("user_id", user_id),
             severity=severity,
         )
@@ -96,7 +98,7 @@ def _message_of(exception: BaseException) -> str:
 def _plain(text: str) -> str:
     """Text that any store can keep: no lone surrogate, and no NUL, which PostgreSQL refuses. And
     that anybody may read who looks after errors: they quote what they were given, secrets too."""
-    seen = mask_text(text, bare=Bare.EQUALS, limit=LONGEST)
+    seen = mask_text(str(without_bearers(text)), bare=Bare.EQUALS, limit=LONGEST)
     return seen.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 

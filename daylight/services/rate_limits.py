@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from daylight.models import RateLimit
 from daylight.services.base import Service, check_id
+from daylight.services.bearers import without_bearers
 from daylight.services.checks import check_whole
 from daylight.services.twins import twin
 from dbcore.stores.errors import InvalidRecord
@@ -80,7 +81,7 @@ def _new_window(identifier: str, limit: int, window_seconds: int, now: dt.dateti
         raise InvalidRecord("now", "is in a window beyond the years 1 to 9999") from None
     return RateLimit(
         # With the length, since windows of two lengths may begin at the same time.
-        identifier=f"{identifier}/{window_seconds}s",
+        identifier=f"{without_bearers(identifier)}/{window_seconds}s",
         window_start=start,
         limit=limit,
         window_seconds=window_seconds,

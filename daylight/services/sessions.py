@@ -1,6 +1,7 @@
-"""Signed-in sessions of the app and authenticated devices. A session that has expired is never
-returned, whether or not the engine has deleted it: to every call it is not there. Nor is one whose
-user has been deleted."""
+"""Signed-in sessions of the app and authenticated devices. A session's id is given out once, when
+it is begun, and never kept: only its hash is, by which the session is found. One that has expired
+is never returned, whether or not the engine has deleted it: to every call it is not there. Nor is
+one whose user has been deleted or is not active."""
 
 from __future__ import annotations
 
@@ -12,10 +13,18 @@ from typing import Any, TypeVar
 from django.utils import timezone
 
 from daylight.models import AuthSession, UserSession
-from daylight.models.base import ID_LENGTH, new_id
-from daylight.services.base import Service, check_id, new_record
-from daylight.services.presence import check_there, is_there
+from daylight.models.base import ID_LENGTH
+from daylight.services.base import Service, check_id, check_mapping, new_record
+from daylight.services.bearers import (
+    SESSION,
+    fields_without_bearers,
+    new_bearer,
+    session_hash,
+    without_bearers,
+)
+from daylight.services.presence import check_may_come_in, may_come_in
 from daylight.services.twins import twin
+from dbcore.bearers import hash_of
 from dbcore.items import layout_of
 from dbcore.stores.errors import Conflict, InvalidRecord, RecordNotFound
 from dbcore.stores.interface import Position, Query
@@ -24,11 +33,14 @@ from dbcore.stores.validation import check_instant
 
 Session = TypeVar("Session", UserSession, AuthSession)
 SHORTEST = dt.timedelta(seconds=1)  # deadlines count in whole seconds
+LONGEST = dt.timedelta(days=400)  # as browsers cap cookies (RFC 6265bis, 5.5)
 
 
 class SessionService(Service):
-    """Sessions of both kinds. A session's deadline is given as `expires_at`, a datetime with a time
-    zone that is to come, or as `ttl`, a timedelta of a second or more from now."""
+    """Sessions of both kinds. A session's id, which its device bears, is given out once, by the
+    call that begins it; its record has the id's hash, by which nobody comes in. A session's
+    deadline is given as `expires_at`, a datetime with a time zone that is to come, or as `ttl`, a
+    timedelta of a second or more from now; it is at most 400 days away."""
 
     def create_user_session(
         self,
@@ -37,31 +49,30 @@ class SessionService(Service):
         *,
         expires_at: dt.datetime | None = None,
         ttl: dt.timedelta | None = None,
-        session_id: str | None = None,
-    ) -> UserSession:
+    ) -> tuple[str, UserSession]:
         """Begin a session of the app, with its JSON `data` ({} where not given).
 
-        Exactly one of `expires_at` and `ttl`; after 30 days it expires in any case. `session_id` is
-        made where not given.
+        Exactly one of `expires_at` and `ttl`; after 30 days it expires in any case.
 
-        Returns the session. RecordNotFound (there is no such user), AlreadyExists (a session has
-        this id), Conflict, InvalidRecord, StoreUnavailable.
+        Returns its id, which cannot be had again, and its record. RecordNotFound (there is no such
+        user, or they are not active), Conflict, InvalidRecord, StoreUnavailable.
         """
         now = timezone.now()
+        session_id = new_bearer(SESSION)
         session = UserSession(
-            session_id=new_id() if session_id is None else session_id,
+            session_id=hash_of(session_id),
             user_id=check_id("user_id", user_id, ID_LENGTH),
-            data={} if data is None else data,
+            data={} if data is None else without_bearers(data),
             expires_at=_deadline(now, expires_at, ttl),
             created_at=now,
         )
-        return self._begin(session)
+        return session_id, self._begin(session)
 
     def get_user_session(self, session_id: str) -> UserSession:
         """The session; reads its own writes.
 
-        RecordNotFound where there is none, it has expired, or its user is not there any more;
-        InvalidRecord, StoreUnavailable.
+        RecordNotFound where there is none, it has expired, or its user is not there any more or not
+        active; InvalidRecord, StoreUnavailable.
         """
         return self._served(UserSession, session_id, timezone.now())
 
@@ -80,7 +91,7 @@ class SessionService(Service):
         it changes faster than it can be written; InvalidRecord (nothing to change among others),
         StoreUnavailable.
         """
-        changes: dict[str, Any] = {} if data is None else {"data": data}
+        changes: dict[str, Any] = {} if data is None else {"data": without_bearers(data)}
         return self._touch(UserSession, session_id, changes, expires_at, ttl)
 
     def end_user_session(self, session_id: str, user_id: str | None = None) -> None:
@@ -110,25 +121,29 @@ class SessionService(Service):
         *,
         expires_at: dt.datetime | None = None,
         ttl: dt.timedelta | None = None,
-    ) -> AuthSession:
+    ) -> tuple[str, AuthSession]:
         """Begin the session of an authenticated device.
 
-        `data`: its fields (ip_address, user_agent, device, mfa_verified; id, created_at and
+        `data`: its fields (ip_address, user_agent, device, mfa_verified; created_at and
         last_activity_at are made where not given). Exactly one of `expires_at` and `ttl`.
 
-        Returns the session. RecordNotFound (there is no such user), AlreadyExists (a session has
-        this id), Conflict, InvalidRecord, StoreUnavailable.
+        Returns its id, which cannot be had again, and its record. RecordNotFound (there is no such
+        user, or they are not active), Conflict, InvalidRecord, StoreUnavailable.
         """
         owner = check_id("user_id", user_id, ID_LENGTH)
         until = _deadline(timezone.now(), expires_at, ttl)
-        fields = {} if data is None else data
-        return self._begin(new_record(AuthSession, fields, user_id=owner, expires_at=until))
+        session_id = new_bearer(SESSION)
+        given = fields_without_bearers(check_mapping("data", {} if data is None else data))
+        if "id" in given:
+            raise InvalidRecord("id", "is made by the call, and given out once")
+        own = {"id": hash_of(session_id), "user_id": owner, "expires_at": until}
+        return session_id, self._begin(new_record(AuthSession, given, **own))
 
     def get_auth_session(self, session_id: str) -> AuthSession:
         """The session; reads its own writes.
 
-        RecordNotFound where there is none, it has expired, or its user is not there any more;
-        InvalidRecord, StoreUnavailable.
+        RecordNotFound where there is none, it has expired, or its user is not there any more or not
+        active; InvalidRecord, StoreUnavailable.
         """
         return self._served(AuthSession, session_id, timezone.now())
 
@@ -196,18 +211,18 @@ class SessionService(Service):
     def _begin(self, session: Session) -> Session:
         # Not one transaction with the writing: a session that is begun while its user is being
         # deleted is not served, which costs less than a condition on every user's record.
-        check_there(session.user_id)
+        check_may_come_in(session.user_id)
         return self.store.add(session)
 
     def _served(self, model: type[Session], session_id: str, now: dt.datetime) -> Session:
-        """A session whose user is there, by a look at the user after the session."""
+        """A session whose user may come in, by a look at the user after the session."""
         session = self._live(model, session_id, now)
-        if not is_there(session.user_id):
+        if not may_come_in(session.user_id):
             raise RecordNotFound("there is no such session")
         return session
 
     def _live(self, model: type[Session], session_id: str, now: dt.datetime) -> Session:
-        session = self.store.get(model, _key(model, session_id), live_at=now)
+        session = self.store.get(model, _key(model, session_hash(session_id)), live_at=now)
         if session is None:
             raise RecordNotFound("there is no such session")
         return session
@@ -221,11 +236,10 @@ class SessionService(Service):
         ttl: dt.timedelta | None,
     ) -> Session:
         now = timezone.now()
-        key = _key(model, session_id)
         if expires_at is not None or ttl is not None or not changes:
             changes = {**changes, "expires_at": _deadline(now, expires_at, ttl)}
-        self._served(model, session_id, now)
-        return self.store.update(model, key, changes)
+        session = self._served(model, session_id, now)
+        return self.store.update(model, _key(model, session.pk), changes)
 
     def _end(self, model: type[Session], session_id: str, user_id: str | None) -> None:
         owner = None if user_id is None else check_id("user_id", user_id, ID_LENGTH)
@@ -234,11 +248,11 @@ class SessionService(Service):
             raise RecordNotFound("there is no such session of this user")
         self._remove(model, session.pk, session.user_id)
 
-    def _remove(self, model: type[Session], session_id: str, user_id: str) -> None:
+    def _remove(self, model: type[Session], hashed: str, user_id: str) -> None:
         try:
-            self.store.delete(model, _key(model, session_id), expect={"user_id": user_id})
+            self.store.delete(model, _key(model, hashed), expect={"user_id": user_id})
         except Conflict as error:
-            session = self.store.get(model, _key(model, session_id))
+            session = self.store.get(model, _key(model, hashed))
             if session is not None and session.user_id == user_id:
                 raise  # it is still the user's: it must not pass for ended
             raise RecordNotFound("there is no such session of this user") from error
@@ -259,9 +273,8 @@ class SessionService(Service):
                 return ended
 
 
-def _key(model: type[Session], session_id: str) -> dict[str, str]:
-    (name,) = layout_of(model).table.key_fields
-    return {name: check_id("session_id", session_id, ID_LENGTH)}
+def _key(model: type[Session], hashed: str) -> dict[str, str]:
+    return {layout_of(model).table.hash_key: hashed}
 
 
 def _list(model: type[Session], user_id: str, limit: int) -> Query:
@@ -279,13 +292,14 @@ def _deadline(
         check_instant("expires_at", expires_at)
         if expires_at.replace(microsecond=0) <= now:
             raise InvalidRecord("expires_at", "has passed")
+        if expires_at - now > LONGEST:
+            raise InvalidRecord("expires_at", f"is more than {LONGEST.days} days away")
         return expires_at
     if not isinstance(ttl, dt.timedelta) or ttl < SHORTEST:
         raise InvalidRecord("ttl", "must be a timedelta of a second or more")
-    try:
-        return now + ttl
-    except OverflowError:
-        raise InvalidRecord("ttl", "ends beyond the year 9999") from None
+    if ttl > LONGEST:
+        raise InvalidRecord("ttl", f"is more than {LONGEST.days} days")
+    return now + ttl
 
 
 session_service = SessionService()
