@@ -1,4 +1,6 @@
-"""The SQLite file that Daylight's Node backend kept, table by table."""
+"""The SQLite file that Daylight's Node backend kept, table by table. Its sessions have the ids
+that devices bear; behind the source there are their hashes alone.
+"""
 
 from __future__ import annotations
 
@@ -68,5 +70,5 @@ LEGACY_TABLES = (
     LegacyTable("location_history", models.LocationHistory),
     LegacyTable("users", models.User),
     LegacyTable("user_profiles", models.UserProfile),
-    LegacyTable("user_sessions", models.UserSession),
+    LegacyTable("user_sessions", models.UserSession, hashed=frozenset({"session_id"})),
 )

@@ -51,6 +51,9 @@ class LegacyTable:
     fields: Mapping[str, FieldSource] | None = None
     # A record's key -> the columns that find its row, or None: no row of this table has that key.
     locate: Callable[[KeyValues], Mapping[str, Any] | None] | None = None
+    # Columns that have what lets in whoever bears it. Nobody but the source sees it: it is read as
+    # its SHA-256, which is what the field keeps.
+    hashed: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -63,6 +66,7 @@ class TablePlan:
     fields: dict[str, FieldSource | None]  # None: the source lacks the column
     locate: Callable[[KeyValues], Mapping[str, Any] | None]
     key_columns: tuple[str, ...]  # the source's own primary key, for people to find a row by
+    hashed: frozenset[str] = frozenset()  # columns that are read as their hashes
     unknown_columns: tuple[str, ...] = ()
     # Plans earlier in the order whose rows might have the same keys.
     rivals: list[TablePlan] = field(default_factory=list)
@@ -150,6 +154,7 @@ def plan_table(
         fields=fields,
         locate=legacy.locate or _locate_by_fields(layout, fields),
         key_columns=tuple(shown),
+        hashed=legacy.hashed,
         unknown_columns=extra,
     )
 

@@ -12,6 +12,8 @@ from typing import Any
 from django.conf import settings
 from django.db import connections, models
 from django.db.backends.sqlite3.base import DatabaseWrapper
+from django.db.migrations.executor import MigrationExecutor
+from django.db.utils import DatabaseError
 from django.utils.module_loading import import_string
 
 from dbcore.fields import RecordKeyField
@@ -22,6 +24,8 @@ from dbcore.migration.sources.base import Source
 from dbcore.migration.sources.django_db import DjangoSource
 from dbcore.migration.sources.sqlite import SqliteSource
 from dbcore.schema import storage_models
+
+DJANGOS = "django_migrations"  # a table that every database of Django's has
 
 
 def open_source(file: str | None = None, database: str = "default") -> Source:
@@ -34,32 +38,59 @@ def open_source(file: str | None = None, database: str = "default") -> Source:
     tables = [_table_of(model) for model in storage_models()]
     connection = connections[database]
     if not isinstance(connection, DatabaseWrapper) or connection.is_in_memory_db():
+        _refuse_unmigrated(database)
         return DjangoSource(database, tables, name=f"database {database}")
     path = Path(str(connection.settings_dict["NAME"]))
-    return _with_tables(
+    source = _with_tables(
         SqliteSource(
             path,
             tables,
             name=f"{platform.node()}:{path.resolve()}",
-            known_elsewhere=[
-                "django_migrations",
-                *connection.introspection.django_table_names(),
-            ],
+            known_elsewhere=[DJANGOS, *connection.introspection.django_table_names()],
             live=True,
         )
     )
+    try:
+        _refuse_unmigrated(database)
+    except SourceError:
+        source.close()
+        raise
+    return source
 
 
 def _open_file(path: Path) -> Source:
     known: Sequence[LegacyTable] = import_string(settings.DBCORE_LEGACY_TABLES)
-    return _with_tables(
-        SqliteSource(
-            path,
-            known,
-            name=f"{platform.node()}:{os.path.realpath(path)}",
-            live=_is_a_database_here(path),
-        )
+    source = SqliteSource(
+        path,
+        known,
+        name=f"{platform.node()}:{os.path.realpath(path)}",
+        live=_is_a_database_here(path),
     )
+    if DJANGOS in source.unknown:
+        # Its tables have the same names, and are not as an earlier file's: what is a secret there
+        # is its hash here.
+        source.close()
+        raise SourceError(
+            f"{path} is a database of Django's, and not an earlier file: name it in DATABASES, and "
+            "give its alias to --database"
+        )
+    return _with_tables(source)
+
+
+def _refuse_unmigrated(database: str) -> None:
+    """Raise SourceError for a database of an earlier release: its rows may not be as the models
+    have them, and secrets may stand in them where the models have hashes."""
+    labels = {model._meta.app_label for model in storage_models()}
+    try:
+        executor = MigrationExecutor(connections[database])
+        wanted = [node for node in executor.loader.graph.leaf_nodes() if node[0] in labels]
+        lacking = executor.migration_plan(wanted)
+    except DatabaseError as error:
+        raise SourceError(f"database {database!r} cannot be read: {error}") from error
+    if lacking:
+        raise SourceError(
+            f"database {database!r} lacks migrations: run `manage.py migrate --database {database}`"
+        )
 
 
 def _is_a_database_here(path: Path) -> bool:

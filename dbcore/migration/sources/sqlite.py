@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from dbcore.migration.plan import (
 )
 from dbcore.migration.readings import UndecodableText
 from dbcore.migration.sources.base import PAGE_ROWS
+from dbcore.migration.sources.hashes import HashIndexes, in_sql
 
 BUSY_TIMEOUT = 5.0  # seconds to wait for a writer to let go
 _HEADER = b"SQLite format 3\x00"
@@ -92,6 +94,11 @@ def _check_file(path: Path) -> bool:
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     url = f"file:{quote_url(str(path.resolve()))}?{mode}"
     return sqlite3.connect(url, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
+
+
+def _read_as(plan: TablePlan, column: str) -> str:
+    """A column as a row has it."""
+    return in_sql(_name(column)) if column in plan.hashed else _name(column)
 
 
 def _kept(value: Any) -> Any:
@@ -171,6 +178,7 @@ class SqliteSource:
         self.name = name
         self.label = str(path)
         self._db = open_read_only(path, live=live)
+        self._hashes = HashIndexes(self._db)
         self._live = live
         if not live:
             self._check_pages()
@@ -214,11 +222,14 @@ class SqliteSource:
         columns = [str(each[1]) for each in info]
         keyed = sorted((each[5], str(each[1])) for each in info if each[5])
         primary = [name for _, name in keyed]
-        self._places[legacy.name] = self._place(legacy.name, columns, primary)
+        self._places[legacy.name] = self._place(legacy, columns, primary)
         return plan_table(legacy, columns, primary or (["id"] if "id" in columns else []))
 
-    def _place(self, table: str, columns: list[str], primary: list[str]) -> tuple[str, ...]:
+    def _place(
+        self, legacy: LegacyTable, columns: list[str], primary: list[str]
+    ) -> tuple[str, ...]:
         """What orders the rows: SQLite's row number, else the primary key."""
+        table = legacy.name
         taken = {column.lower() for column in columns}
         free = next((name for name in _ROWID_NAMES if name not in taken), None)
         if free is None:
@@ -229,7 +240,15 @@ class SqliteSource:
         try:
             self._db.execute(f"SELECT {free} FROM {_name(table)} LIMIT 0")
         except sqlite3.OperationalError:  # a table WITHOUT ROWID
-            return tuple(_name(column) for column in primary)
+            # Checkpoints and dead letters keep the place: not with a secret in it. A number and the
+            # same digits as text have one hash.
+            parts = [
+                (in_sql(_name(each)), f"typeof({_name(each)})")
+                if each in legacy.hashed
+                else (_name(each),)
+                for each in primary
+            ]
+            return tuple(itertools.chain.from_iterable(parts))
         return (free,)
 
     @contextlib.contextmanager
@@ -273,8 +292,9 @@ class SqliteSource:
                 return
 
     def _select(self, plan: TablePlan) -> str:
-        columns = (*self._places[plan.source_table], *map(_name, plan.columns))
-        return f"SELECT {', '.join(columns)} FROM {_name(plan.source_table)}"
+        columns = [_read_as(plan, column) for column in plan.columns]
+        places = self._places[plan.source_table]
+        return f"SELECT {', '.join((*places, *columns))} FROM {_name(plan.source_table)}"
 
     def _has_row_numbers(self, plan: TablePlan) -> bool:
         return self._places[plan.source_table][0] in _ROWID_NAMES
@@ -318,12 +338,20 @@ class SqliteSource:
 
     def find(self, plan: TablePlan, columns: Mapping[str, Any]) -> list[Row]:
         found = self._find(plan, columns, "{} = ?")
+        if found or plan.hashed.issuperset(columns):
+            return found
         # A column without affinity may hold a number where the item has its digits.
-        return found or self._find(plan, columns, "CAST({} AS TEXT) = CAST(? AS TEXT)")
+        return self._find(plan, columns, "CAST({} AS TEXT) = CAST(? AS TEXT)")
 
     def _find(self, plan: TablePlan, columns: Mapping[str, Any], test: str) -> list[Row]:
-        tests = " AND ".join(test.format(_name(name)) for name in columns)
+        tests = " AND ".join(self._test(plan, name, test) for name in columns)
         return self._fetch(plan, f"{self._select(plan)} WHERE {tests}", tuple(columns.values()))
+
+    def _test(self, plan: TablePlan, column: str, test: str) -> str:
+        if column not in plan.hashed:
+            return test.format(_name(column))
+        with self._readable():
+            return self._hashes.found_by(_name(plan.source_table), _name(column))
 
     def at(self, plan: TablePlan, place: Any) -> Row | None:
         marks, arguments = self._place_in_sql(plan, place)
@@ -337,7 +365,10 @@ class SqliteSource:
         columns = list(dict.fromkeys(name for part in sources for name in columns_of(part)))
         if len(sources) < len(parts) or self._schema_is_unique(plan.source_table, columns):
             return {}
-        keys = ", ".join(f"CAST({_name(column)} AS TEXT)" for column in columns)
+        keys = ", ".join(
+            _read_as(plan, column) if column in plan.hashed else f"CAST({_name(column)} AS TEXT)"
+            for column in columns
+        )
         places, table = ", ".join(self._places[plan.source_table]), _name(plan.source_table)
         rows = self._fetch(
             plan,

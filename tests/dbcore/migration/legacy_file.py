@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import hashlib
 import itertools
 import json
 import random
@@ -136,6 +137,11 @@ def _strewn(good: list[Row], bad: list[Row]) -> Iterator[Row]:
         if at % apart == 0:
             yield from itertools.islice(waiting, 1)
     yield from waiting
+
+
+def kept_id(session_id: str) -> str:
+    """What a session is kept under whose device bears this id."""
+    return hashlib.sha256(session_id.encode()).hexdigest()
 
 
 def iso(instant: dt.datetime) -> str:
@@ -285,7 +291,7 @@ class _Maker:
             ("no-user", {"user_id": ""}, "user_id is empty, which a key may not be"),
         ):
             row = self.session(0) | {"session_id": name} | change
-            yield Bad("user_sessions", row, reason, name)
+            yield Bad("user_sessions", row, reason, kept_id(name))
 
     def _bad_places(self) -> Iterator[Bad]:
         digits = "1234567890" * 4

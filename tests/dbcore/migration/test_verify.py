@@ -20,7 +20,14 @@ from dbcore.wire import HOOKS, get_wire
 from dbcore.wire.calls import Call
 from dbcore.wire.pipeline import Pipeline
 from tests.dbcore.migration.conftest import Migrate
-from tests.dbcore.migration.legacy_file import SCHEMA, Legacy, build, insert, open_file
+from tests.dbcore.migration.legacy_file import (
+    SCHEMA,
+    Legacy,
+    build,
+    insert,
+    kept_id,
+    open_file,
+)
 from tests.dbcore.migration.runs import Tables, assert_closes, counts, line
 from tests.dbcore.migration.test_copy import make_records
 
@@ -125,7 +132,7 @@ def test_a_deleted_item_is_missing(run: Migrate, tables: Tables, copied: Legacy)
             ["isActive", "passwordHash"],
         ),
         ("users", {"id": "user-2"}, {"dueDay": None}, ["dueDay"]),
-        ("user_sessions", {"sessionId": "session-00003"}, {"ttl": {"N": "1"}}, ["ttl"]),
+        ("user_sessions", {"sessionId": kept_id("session-00003")}, {"ttl": {"N": "1"}}, ["ttl"]),
     ],
 )
 def test_a_changed_attribute_is_named(
@@ -218,8 +225,8 @@ def test_extra_items_are_found_by_their_key(run: Migrate, tables: Tables, copied
 def test_an_extra_item_does_not_hide_a_missing_one(
     run: Migrate, tables: Tables, copied: Legacy
 ) -> None:
-    session = tables.get("user_sessions", sessionId="session-00003")
-    tables.delete("user_sessions", sessionId="session-00003")
+    session = tables.get("user_sessions", sessionId=kept_id("session-00003"))
+    tables.delete("user_sessions", sessionId=kept_id("session-00003"))
     tables.put("user_sessions", session | {"sessionId": {"S": "other"}})
     report = verify(run, copied)
     account = line(report, "user_sessions")
@@ -233,7 +240,7 @@ def test_the_item_of_a_row_that_has_become_bad_is_extra(
     report = verify(run, copied)
     account = line(report, "user_sessions")
     assert (account["dead_lettered"], account["extra"], report["exit"]) == (1, 1, 2)
-    assert report["dead_letters"][0]["key"] == "session-00003"
+    assert report["dead_letters"][0]["key"] == kept_id("session-00003")
     assert DeadLetter.objects.count() == 0
 
 
@@ -338,7 +345,7 @@ def test_repair_mends_what_is_missing_or_different_and_nothing_else(
 
 
 def test_repair_leaves_extra_items_alone(run: Migrate, tables: Tables, copied: Legacy) -> None:
-    session = tables.get("user_sessions", sessionId="session-00003")
+    session = tables.get("user_sessions", sessionId=kept_id("session-00003"))
     tables.put("user_sessions", session | {"sessionId": {"S": "other"}})
     report = verify(run, copied, repair=True)
     assert (report["exit"], line(report, "user_sessions")["extra"]) == (2, 1)

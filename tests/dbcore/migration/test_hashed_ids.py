@@ -1,0 +1,233 @@
+"""Ids of sessions in an earlier file: who is signed in stays so, and nothing that the migration
+leaves behind lets anybody in."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core import serializers
+from django.core.management import call_command
+from django.db import connections
+
+from daylight.models import User
+from daylight.services.sessions import session_service
+from dbcore.migration.errors import SourceError
+from dbcore.migration.sources import hashes, open_source
+from dbcore.migration.sources.sqlite import SqliteSource
+from dbcore.models import Checkpoint, DeadLetter
+from dbcore.stores.choice import primary_store
+from dbcore.stores.errors import RecordNotFound
+from tests.dbcore.migration.conftest import Migrate
+from tests.dbcore.migration.legacy_file import (
+    NOW,
+    SCHEMA,
+    Legacy,
+    execute,
+    insert,
+    iso,
+    kept_id,
+    open_file,
+)
+from tests.dbcore.migration.runs import Tables, counts, line
+from tests.support.databases import complete
+
+# Of every form that ids have had; the last has that of a hash.
+IDS = ["8d116ece-1738-47d9-bd9c-172411e20b8f", "s:Zażółć.😀", "x" * 3000, "ab" * 32]
+BEFORE = "0003"  # the last migration that left ids as they were
+WITHOUT_ROWID = ", PRIMARY KEY (session_id)) WITHOUT ROWID"
+
+
+def session(session_id: Any, **changes: Any) -> dict[str, Any]:
+    ends = iso(NOW + dt.timedelta(days=20))
+    row = {"session_id": session_id, "user_id": "ana", "data": '{"n":1}'}
+    return row | {"expires_at": ends, "created_at": iso(NOW)} | changes
+
+
+def file_of(path: Path, rows: list[dict[str, Any]], columns: str = "") -> Path:
+    """A file with a table of sessions, Node's own unless other columns are given."""
+    with open_file(path) as file:
+        file.execute(f"CREATE TABLE user_sessions ({columns or SCHEMA['user_sessions'] + ')'}")
+        for row in rows:
+            insert(file, "user_sessions", row)
+    return path
+
+
+def without_rowid() -> str:
+    return SCHEMA["user_sessions"].replace(" PRIMARY KEY", "") + WITHOUT_ROWID
+
+
+def books() -> str:
+    """All that Django's database has of migrations."""
+    return serializers.serialize("json", [*DeadLetter.objects.all(), *Checkpoint.objects.all()])
+
+
+@pytest.mark.parametrize("columns", ["", without_rowid()], ids=["rowid", "without rowid"])
+def test_who_is_signed_in_stays_so_and_nothing_that_is_left_lets_anybody_in(
+    run: Migrate, tables: Tables, tmp_path: Path, settings: Any, columns: str
+) -> None:
+    bad = [session("dead-" + each, expires_at=None) for each in IDS]
+    path = file_of(tmp_path / "old.sqlite3", [*map(session, IDS), *bad], columns)
+    report = run(path)
+    assert report["exit"] == 3, report["error"]
+    assert counts(report, "user_sessions") == {"read": 8, "written": 4, "dead_lettered": 4}
+    settings.DATABASE_PRIMARY = "dynamodb"
+    settings.APP_CACHE_ENABLED = False
+    call_command("sync_tables", verbosity=0)
+    primary_store().add(User(id="ana", email="ana@example.org", password_hash="x"))
+    for each in IDS:
+        assert session_service.get_user_session(each).session_id == kept_id(each)
+        for other in (kept_id(each), each.upper() + "x"):
+            with pytest.raises(RecordNotFound):
+                session_service.get_user_session(other)
+    left = json.dumps([tables.scan("user_sessions"), report], ensure_ascii=False) + books()
+    assert not [each for each in IDS if each in left]
+    assert {letter.key for letter in DeadLetter.objects.all()} == {
+        kept_id("dead-" + each) for each in IDS
+    }
+    again = run(path, verify_only=True)
+    assert (again["exit"], line(again, "user_sessions")["different"]) == (3, 0)
+
+
+@pytest.mark.parametrize("page", [1, 2, 1000])
+def test_a_table_without_row_numbers_goes_on_from_a_place_that_is_no_secret(
+    run: Migrate, tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr(SqliteSource.pages, "__defaults__", (None, page))
+    ids = [f"session-{at}" for at in range(9)]
+    path = file_of(tmp_path / "old.sqlite3", [session(each) for each in ids], without_rowid())
+    assert run(path)["exit"] == 0
+    hashes_ = sorted(map(kept_id, ids))
+    position = Checkpoint.objects.get(source_table="user_sessions").position
+    assert position == [hashes_[-1], "text"]
+    Checkpoint.objects.update(complete=False, position=[hashes_[4], "text"])
+    for each in hashes_[5:]:
+        tables.delete("user_sessions", sessionId=each)
+    report = run(path)
+    assert report["resumed"] and report["exit"] == 0
+    assert sorted(tables.items("user_sessions", "sessionId")) == hashes_
+
+
+def test_a_dead_letter_of_a_table_without_row_numbers_is_replayed(
+    run: Migrate, tables: Tables, tmp_path: Path
+) -> None:
+    path = file_of(tmp_path / "old.sqlite3", [session("dead", data="no JSON")], without_rowid())
+    run(path)
+    execute(path, "UPDATE user_sessions SET data = '{}'")
+    call_command("dead_letters", "replay")
+    assert DeadLetter.objects.filter(resolved_at=None).count() == 0
+    assert list(tables.items("user_sessions", "sessionId")) == [kept_id("dead")]
+
+
+@pytest.mark.parametrize(
+    ("session_id", "reason"),
+    [
+        ("", "session_id is empty, which a key may not be"),
+        (None, "session_id is missing"),
+        (b"\x00secret", "session_id is bytes, not text"),
+    ],
+)
+def test_what_is_no_id_is_refused_for_what_it_is(
+    run: Migrate, tables: Tables, tmp_path: Path, session_id: Any, reason: str
+) -> None:
+    report = run(file_of(tmp_path / "old.sqlite3", [session(session_id)]))
+    (letter,) = report["dead_letters"]
+    assert letter["reason"] == reason
+    assert "secret" not in books() and "AHNlY3JldA" not in books()
+
+
+def test_items_that_no_row_has_are_told_from_those_that_one_has(
+    run: Migrate, tables: Tables, good: Legacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each item's row is looked for by its hash: the whole table is not hashed for every one."""
+    made = []
+    monkeypatch.setattr(hashes, "hash_of", lambda text: made.append(text) or kept_id(text))
+    run(good)
+    made.clear()
+    one = tables.scan("user_sessions")[0]
+    for name in ("other", "another"):
+        tables.put("user_sessions", one | {"sessionId": {"S": kept_id(name)}})
+    report = run(good, verify_only=True)
+    assert (report["exit"], line(report, "user_sessions")["extra"]) == (2, 2)
+    assert len(made) < 12 * 5
+
+
+def test_a_session_that_begins_while_the_file_is_read_is_found(tmp_path: Path) -> None:
+    path = file_of(tmp_path / "old.sqlite3", [session("one")])
+    execute(path, "PRAGMA journal_mode=WAL")
+    writer = sqlite3.connect(path)
+    insert(writer, "user_sessions", session("before"))
+    writer.commit()  # the file is in use from now on
+    source = open_source(str(path))
+    (plan,) = source.plans
+    try:
+        assert len(source.find(plan, {"session_id": kept_id("one")})) == 1
+        insert(writer, "user_sessions", session("two"))
+        writer.commit()
+        assert len(source.find(plan, {"session_id": kept_id("two")})) == 1
+        assert source.find(plan, {"session_id": "two"}) == []
+    finally:
+        source.close()
+        writer.close()
+
+
+# --- Django's own databases, whose sessions are hashed already -----------------------------------
+
+
+@pytest.fixture
+def djangos(tmp_path: Path, django_db_blocker: Any) -> Any:
+    """A file that `manage.py migrate` has made; its alias is `own`."""
+    path = tmp_path / "own.sqlite3"
+    given = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(path)}
+    connections.databases["own"] = complete(given)
+    with django_db_blocker.unblock():
+        call_command("migrate", database="own", verbosity=0)
+        yield path
+        connections["own"].close()
+    del connections["own"]
+    del connections.databases["own"]
+
+
+def test_a_database_of_djangos_is_not_taken_for_an_earlier_file(djangos: Path) -> None:
+    with pytest.raises(SourceError, match=r"is a database of Django's.*--database"):
+        open_source(str(djangos))
+    source = open_source(database="own")
+    assert not any(plan.hashed for plan in source.plans)
+    source.close()
+
+
+def test_one_that_an_earlier_release_has_left_is_migrated_first_and_its_users_stay_signed_in(
+    djangos: Path, tmp_path: Path
+) -> None:
+    call_command("migrate", "daylight", BEFORE, database="own", verbosity=0)
+    with pytest.raises(SourceError, match=r"run `manage\.py migrate --database own`"):
+        open_source(database="own")
+    row = session("8d116ece", created_at=iso(NOW))
+    with open_file(djangos) as file:
+        insert(file, "user_sessions", row)
+        insert(file, "auth_sessions", {
+            "id": "device-1", "user_id": "ana", "device": "{}", "mfa_verified": 0,
+            "created_at": iso(NOW), "last_activity_at": iso(NOW), "expires_at": iso(NOW),
+        })  # fmt: skip
+        for at, session_id in enumerate(["8d116ece", None]):
+            insert(file, "usage_analytics", {
+                "key": f"ana/{at}", "user_id": "ana", "id": str(at), "event_type": "e",
+                "event_data": "{}", "timestamp": iso(NOW), "session_id": session_id,
+            })  # fmt: skip
+    for _ in range(2):
+        call_command("migrate", database="own", verbosity=0)
+    with open_file(djangos) as file:
+        found = [
+            file.execute(f"SELECT {name} FROM {table} ORDER BY rowid").fetchall()
+            for table, name in (
+                ("user_sessions", "session_id"), ("auth_sessions", "id"),
+                ("usage_analytics", "session_id"),
+            )
+        ]  # fmt: skip
+    assert found == [
+        [(kept_id("8d116ece"),)], [(kept_id("device-1"),)], [(kept_id("8d116ece"),), (None,)]
+    ]  # fmt: skip
