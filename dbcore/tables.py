@@ -81,6 +81,14 @@ class NoRetention:
 
 
 @dataclass(frozen=True, slots=True)
+class Final:
+    """A text field's value that is for good: a record that has it keeps it, whoever writes it."""
+
+    field: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """How a model's records are kept in DynamoDB. Field names are the Django model's."""
 
@@ -101,6 +109,8 @@ class Table:
     # Fields whose value is not shown, nor found by guessing: hashes of passwords and keys.
     # No page, dead letter, export, report, error or log has it.
     secret: tuple[str, ...] = ()
+    # What no update, copy or restore may undo.
+    final: Final | None = None
 
     @property
     def key_fields(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.contrib.auth.hashers import make_password
 from django.http import HttpRequest
 
-from daylight.admin.base import RecordAdmin
+from daylight.admin.base import RecordAdmin, SessionAdmin
 from daylight.admin.lists import RecentValuesFilter
 from daylight.models import User, UserProfile, UserSession
 
@@ -56,10 +56,9 @@ class UserProfileAdmin(RecordAdmin):
 
 
 @admin.register(UserSession)
-class UserSessionAdmin(RecordAdmin):
-    # The session id signs its user in: lists show its beginning only, and no search needs it.
+class UserSessionAdmin(SessionAdmin):
     list_display = ("__str__", "user_id", "created_at", "expires_at")
     list_filter = ("created_at",)
-    search_fields = ("user_id__exact",)
+    search_fields = ("user_id__exact", "session_id__exact")
     date_hierarchy = "created_at"
     ordering = ("-created_at",)

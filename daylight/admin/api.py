@@ -1,5 +1,6 @@
 """API keys, their use and its limits in the admin. No key's hash is ever shown here, and no key
 is made or removed: a new key is shown once to its owner, and the audit trail refers to old ones.
+One that is revoked stays so.
 """
 
 from __future__ import annotations

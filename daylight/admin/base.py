@@ -1,5 +1,5 @@
 """What the admin pages of all records share. A form must never change what nobody changed in it,
-nor save a record that DynamoDB could not keep; a secret never reaches a page.
+nor what is for good, nor save a record that DynamoDB could not keep; a secret never reaches a page.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AdminTextareaWidget
-from django.db import models
+from django.db import connections, models, router
 from django.forms.fields import InvalidJSONInput
 from django.http import HttpRequest
 from django.utils import timezone
@@ -22,6 +22,10 @@ from dbcore.fields import RecordKeyField
 from dbcore.items import ItemLayout, layout_of
 
 STAMPS = ("created_at", "updated_at")
+
+
+def _in_transaction(model: type[models.Model]) -> bool:
+    return connections[router.db_for_write(model)].in_atomic_block
 
 
 @functools.cache
@@ -159,13 +163,24 @@ class RecordAdmin(ReadableAdmin):
         """Whether the record has not expired yet, by the `ttl` it has in DynamoDB."""
         return is_live(record, timezone.now())
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        """The record, held while it is saved: what others change meanwhile is seen first."""
+        found: Any = super().get_object(request, object_id, from_field)
+        if found is None or request.method != "POST" or not _in_transaction(self.model):
+            return found
+        return self.model._base_manager.select_for_update().filter(pk=found.pk).first()
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         names = {field.name for field in self.opts.concrete_fields}
         stamps = tuple(name for name in STAMPS if name in names)
         # A key that changed would be another record, and leave this one behind.
         keys = self.layout.table.key_fields if obj is not None else ()
+        final = self.layout.table.final
+        is_final = obj is not None and final and getattr(obj, final.field) == final.value
+        for_good = (final.field,) if final and is_final else ()
         hidden = tuple(masked(name) for name in self.secret)
-        return (*keys, *super().get_readonly_fields(request, obj), *hidden, *stamps)
+        given = super().get_readonly_fields(request, obj)
+        return (*keys, *for_good, *given, *hidden, *stamps)
 
     def get_exclude(self, request: HttpRequest, obj: Any = None) -> Any:
         return (*(super().get_exclude(request, obj) or ()), *self.secret)
@@ -196,6 +211,17 @@ class RecordAdmin(ReadableAdmin):
         if change and form.changed_data and hasattr(obj, "updated_at"):
             obj.updated_at = timezone.now()
         obj.save(force_insert=not change)
+
+
+class SessionAdmin(RecordAdmin):
+    """Sessions are looked at here, and ended by deleting them. None is begun or given to another:
+    whoever could do that would be signed in as anybody."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
 
 class LargeTableAdmin(RecordAdmin):

@@ -6,19 +6,18 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from daylight.admin.base import LargeTableAdmin, RecordAdmin
+from daylight.admin.base import LargeTableAdmin, RecordAdmin, SessionAdmin
 from daylight.admin.lists import RecentValuesFilter
 from daylight.models import AuditLog, AuthSession, Permission, Role
 
 
 @admin.register(AuthSession)
-class AuthSessionAdmin(RecordAdmin):
+class AuthSessionAdmin(SessionAdmin):
     list_display = ("created_at", "user_id", "ip_address", "mfa_verified", "last_activity_at")
     list_filter = ("mfa_verified", "last_activity_at")
-    search_fields = ("user_id__exact", "ip_address__exact")
+    search_fields = ("user_id__exact", "ip_address__exact", "id__exact")
     date_hierarchy = "created_at"
     ordering = ("-created_at",)
-    readonly_fields = ("last_activity_at",)
 
 
 @admin.register(AuditLog)

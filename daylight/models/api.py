@@ -9,6 +9,7 @@ from daylight.models.base import ID_LENGTH, Stamped, id_field, json_field, owner
 from dbcore.tables import (
     DayIndex,
     Deadline,
+    Final,
     GlobalIndex,
     LocalIndex,
     NoRetention,
@@ -49,6 +50,7 @@ class ApiKey(Stamped):
         retention=NoRetention("a key is revoked, not removed: the audit trail refers to it"),
         owner="user_id",
         secret=("key_hash",),
+        final=Final("status", Status.REVOKED.value),
     )
 
     class Meta:

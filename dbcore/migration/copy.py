@@ -2,7 +2,7 @@
 
 A new table is written straight. Where items may be there already (a finished copy run again, the
 stretch behind a checkpoint), each is read first: an equal one is left, and one that was changed in
-DynamoDB after its row is never overwritten.
+DynamoDB after its row, or has become there what it is for good, is never overwritten.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from dbcore.errors import InvalidValue
 from dbcore.fields import split_key
+from dbcore.finality import is_undone_by
 from dbcore.guards import GUARD_KEY, OWNER, Guard, guard_table, guards_of
 from dbcore.items import ItemLayout
 from dbcore.migration.compare import differing_attributes
@@ -96,7 +97,7 @@ class TableCopy:
 
     def _put(self, rows: list[Row]) -> None:
         batch = self.ledger.open_batch(rows[-1][0], len(rows))
-        if self.layout.unique:
+        if self._is_guarded:
             found = self._expected(batch, rows)
             self._guarded.put(
                 batch, [GuardedPut(each.row, each.item, each.guards, []) for each in found]
@@ -154,7 +155,7 @@ class TableCopy:
             if each.actual is None:
                 changed.append(each)
             elif differing_attributes(each.item, each.actual):
-                if is_newer(each):
+                if is_newer(each) or is_undone_by(self.layout, each.actual, each.item):
                     self.ledger.skipped(batch)
                 else:
                     changed.append(each)
@@ -167,11 +168,16 @@ class TableCopy:
 
     def write(self, batch: Batch, changed: list[Expected]) -> None:
         """Put the items of rows that were read before."""
-        if self.layout.unique:
+        if self._is_guarded:
             self._guarded.put(batch, [self._guarded_put(each) for each in changed])
         else:
             texts = [put_text(each.item) for each in changed]
             self._plainly.put(batch, [each.row for each in changed], texts)
+
+    @property
+    def _is_guarded(self) -> bool:
+        """Whether a put has guards, or a condition, which a batch of puts cannot have."""
+        return bool(self.layout.unique) or self.layout.table.final is not None
 
     def _release(self, guard: Guard) -> bool:
         """Free a unique value whose owner's row claims it no longer, so that the row that claims

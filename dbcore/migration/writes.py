@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from dbcore.attributes import Item, item_bytes
+from dbcore.finality import keeping_final
 from dbcore.guards import Guard
 from dbcore.items import ItemLayout
 from dbcore.migration.errors import MigrationError
@@ -161,7 +162,7 @@ class GuardedPut:
 
 
 class GuardedWriter:
-    """Puts items with their guards by TransactWriteItems, several rows in one.
+    """Puts items with their guards or a condition by TransactWriteItems, several rows in one.
 
     Of two rows with one value the earlier wins, also after a restart: a value that is on its way
     is waited for before the next row that has it is sent.
@@ -215,7 +216,8 @@ class GuardedWriter:
     def _body(self, puts: list[GuardedPut]) -> bytes:
         actions: list[dict[str, Any]] = []
         for put in puts:
-            actions.append({"Put": {"TableName": self._table, "Item": put.item}})
+            kept = keeping_final(self._layout, put.item)
+            actions.append({"Put": {"TableName": self._table, "Item": put.item, **kept}})
             actions += [guard.put_action() for guard in put.guards]
             actions += [guard.delete_action() for guard in put.stale]
         return orjson.dumps({"TransactItems": actions, "ReturnConsumedCapacity": "TOTAL"})
@@ -259,6 +261,10 @@ class GuardedWriter:
             lost = _failed(put.stale, codes[1 + len(put.guards) :])
             if "ValidationError" in codes:
                 self._dead(batch, put, f"DynamoDB refuses it: {error}")
+            elif codes[0] == _TAKEN:
+                # What is for good has happened to the item since: it is left, as a newer one is.
+                self._forget([put])
+                self._ledger.skipped(batch)
             elif taken and not all(self._may_take(guard) for guard in taken):
                 self._dead(batch, put, taken_reason(self._layout, taken[0]))
             elif lost:

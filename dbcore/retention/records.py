@@ -14,6 +14,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 from dbcore.attributes import Item, check_text
+from dbcore.bearers import check_hashed, looks_hashed
 from dbcore.errors import InvalidValue
 from dbcore.fields import joined_key
 from dbcore.items import Column, ItemLayout, layout_of
@@ -80,6 +81,12 @@ def key_of_parts(layout: ItemLayout, parts: Sequence[str]) -> Item:
 
 
 def _attribute(layout: ItemLayout, column: Column, part: str) -> dict[str, Any]:
+    if check_hashed in column.field.validators and not looks_hashed(part):
+        # Not quoted, nor kept in any book: it may be what lets somebody in.
+        raise RetentionError(
+            f"{layout.table.name}.{column.name} is a hash: give the 64 hexadecimal digits that the "
+            "record has, and not what a device bears"
+        )
     try:
         value: Any = column.field.to_python(check_text(part))
         if isinstance(column.field, models.DateTimeField) and value is not None:

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from dbcore.attributes import Item
 from dbcore.errors import ConfigurationError
+from dbcore.finality import is_undone_by
 from dbcore.items import ItemLayout
 from dbcore.models import RestoredRecord
 from dbcore.retention.holds import HoldIndex, active_holds, described
@@ -74,7 +75,11 @@ class Returning:
         for item, live in zip(items, found, strict=True):
             if live is not None and not _differences(self.layout, item, live):
                 outcome = Return.PRESENT
-            elif live is None or (self.overwrite and holds.on(self.layout, item) is None):
+            elif live is None or (
+                self.overwrite
+                and holds.on(self.layout, item) is None
+                and not is_undone_by(self.layout, live, item)
+            ):
                 outcome = Return.RESTORED
             else:
                 outcome = Return.NEWER

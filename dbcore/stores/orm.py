@@ -227,7 +227,9 @@ class OrmStore:
         record = self._locked(layout, write.key, write.expect)
         if "updated_at" in layout.by_name:
             changes = {"updated_at": timezone.now(), **changes}
-        validation.check_item(layout, {**validation.values_of(record), **changes})
+        standing = validation.values_of(record)
+        validation.check_final(layout, standing, changes)
+        validation.check_item(layout, {**standing, **changes})
         for name, value in changes.items():
             setattr(record, name, value)
         try:

@@ -18,6 +18,7 @@ from django.db.models.base import ModelState
 from dbcore.attributes import Item, timestamp_text
 from dbcore.errors import InvalidValue
 from dbcore.fields import RecordKeyField
+from dbcore.finality import WHY, undone_by
 from dbcore.items import DAY, Column, ItemLayout, layout_of
 from dbcore.secrecy import MASK
 from dbcore.stores.errors import InvalidRecord
@@ -190,8 +191,18 @@ def check_query(layout: ItemLayout, query: Query) -> None:
 def check_replaceable(layout: ItemLayout) -> None:
     """Raise InvalidRecord where a record may not be written over."""
     check_writable(layout)
-    if layout.unique:
-        raise InvalidRecord(layout.table.name, "has unique fields: add or update its records")
+    if layout.unique or layout.table.final is not None:
+        why = "has unique fields, or final values: add or update its records"
+        raise InvalidRecord(layout.table.name, why)
+
+
+def check_final(
+    layout: ItemLayout, standing: Mapping[str, Any], changes: Mapping[str, Any]
+) -> None:
+    """Raise InvalidRecord for changes that would undo what is for good."""
+    field = undone_by(layout, standing, changes)
+    if field:
+        raise InvalidRecord(field, WHY)
 
 
 def check_instant(field: str, value: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dbcore.attributes import Item
+from dbcore.finality import final_kept, is_undone_by
 from dbcore.guards import Guard
 from dbcore.items import ItemLayout
 from dbcore.retention.keepers.caches import voided
@@ -155,6 +156,8 @@ class Returning:
                 return Returned(Return.RESTORED if refusal.resent else Return.PRESENT)
             if found is not None and not overwrite:
                 return Returned(Return.NEWER)
+            if found is not None and is_undone_by(self._layout, found, write.item):
+                return Returned(Return.NEWER, final_kept(self._layout))
             write = self._next(write, refusal)
             time.sleep(backoff(min(attempt, 5)))
             again = self._send(write)

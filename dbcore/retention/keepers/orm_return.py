@@ -12,6 +12,7 @@ from django.db.utils import DataError, IntegrityError
 from dbcore import append_only
 from dbcore.attributes import Item
 from dbcore.errors import InvalidValue
+from dbcore.finality import final_kept, undone_by
 from dbcore.items import ItemLayout
 from dbcore.letters import shown_text
 from dbcore.retention.keepers.interface import Return, Returned
@@ -44,9 +45,15 @@ class Returning:
             elif still_is(self._layout, found[row.pk], self._whole(row, item)):
                 ends.append(Returned(Return.PRESENT))
             else:
-                row._state.adding = False
-                ends.append(self._write(row) if overwrite else Returned(Return.NEWER))
+                ends.append(self._over(found[row.pk], row) if overwrite else Returned(Return.NEWER))
         return ends
+
+    def _over(self, standing: models.Model, row: models.Model) -> Returned:
+        """Write a row over another, unless that has become what it is for good."""
+        if undone_by(self._layout, standing.__dict__, row.__dict__):
+            return Returned(Return.NEWER, final_kept(self._layout))
+        row._state.adding = False
+        return self._write(row)
 
     def replace(self, old: Item, new: Item) -> bool:
         """Put `new` for `old`, within a transaction; False where the row is another by now."""

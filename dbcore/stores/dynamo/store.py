@@ -189,6 +189,7 @@ class DynamoStore:
         changes = dict(write.changes)
         if "updated_at" in layout.by_name:
             changes = {"updated_at": timezone.now(), **changes}
+        validation.check_final(layout, old, changes)
         validation.check_item(layout, {**old, **changes})
         return updating(layout, old, changes, write.expect)
 

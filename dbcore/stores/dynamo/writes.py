@@ -13,6 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from dbcore.finality import final_attribute
 from dbcore.guards import Guard, guards_of
 from dbcore.items import DAY, DUE_DAY, TTL, ItemLayout
 from dbcore.rights import in_words
@@ -88,6 +89,13 @@ class Expression:
                 wanted = self.value(column.codec.to_attribute(values[each]))
                 self._tests.append(f"{placeholder} = {wanted}")
 
+    def must_not_be_final(self, layout: ItemLayout) -> None:
+        """What is for good has not happened to the item."""
+        final = final_attribute(layout)
+        if final is not None:
+            name, value = self.name(final[0]), self.value(final[1])
+            self._tests.append(f"(attribute_not_exists({name}) OR {name} <> {value})")
+
     def request(self, **parts: Any) -> dict[str, Any]:
         """The parts of a request that carry the expression."""
         found = {**parts, "ConditionExpression": " AND ".join(self._tests)}
@@ -118,6 +126,8 @@ def updating(
     expression = Expression()
     expression.must_exist(layout)
     expression.must_be(layout, old, _relied_on(layout, changes) | set(expected))
+    if _may_undo(layout, changes):
+        expression.must_not_be_final(layout)
     request = expression.request(
         TableName=layout.table_name,
         Key=layout.key_of(old),
@@ -179,6 +189,12 @@ def _relied_on(layout: ItemLayout, changes: Mapping[str, Any]) -> set[str]:
         if not sources.isdisjoint(changes):
             relied_on |= sources - changes.keys()
     return relied_on | {unique.name for unique in layout.unique if unique.name in changes}
+
+
+def _may_undo(layout: ItemLayout, changes: Mapping[str, Any]) -> bool:
+    """Whether changes would undo what another may have made final meanwhile."""
+    final = layout.table.final
+    return final is not None and changes.get(final.field, final.value) != final.value
 
 
 def _sources(layout: ItemLayout) -> dict[str, set[str]]:
