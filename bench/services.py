@@ -40,6 +40,7 @@ WRITER = "user-1"  # whose history grows
 INDEX = "UserTimestampIndex"
 REGION = "eu-central-1"
 SEED = 1756
+SECRET = "passwordHash"  # which all of them read, and Daylight does not give out
 READ_GOAL = {"boto3": 0.5, "pydynox": 1.0, "pydynox_async": 1.0}
 Item = dict[str, Any]  # attribute name -> plain value
 
@@ -109,8 +110,10 @@ class Daylight(Contestant):
         from dbcore.items import layout_of
         from dbcore.stores.validation import values_of
 
-        item = layout_of(type(record)).to_item(values_of(record))
-        return {name: plain(value) for name, value in item.items()}
+        layout, values = layout_of(type(record)), values_of(record)
+        # Secret fields are read and not given out.
+        item = layout.to_item(values | dict.fromkeys(layout.table.secret, ""))
+        return {name: plain(value) for name, value in item.items() if name != SECRET}
 
 
 class Boto3(Contestant):
@@ -429,7 +432,7 @@ def _says(contestant: Contestant, what: str) -> list[Item]:
         return [contestant.plain(each) for each in contestant.once(what, 0)]
     numbers = range(0, USERS, 7)
     if what == "user":
-        return [contestant.plain(contestant.once(what, number)) for number in numbers]
+        return [_open(contestant.plain(contestant.once(what, number))) for number in numbers]
     written = [contestant.plain(contestant.once(what, number)) for number in numbers]
     stored = [_stored("location_history", each) for each in written]
     return [_timeless(each) for each in stored]
@@ -439,7 +442,7 @@ def _expected(tables: dict[str, str], what: str) -> list[Item]:
     """The same from the engine's own JSON."""
     numbers = range(0, USERS, 7)
     if what == "user":
-        return [_stored("users", {"id": f"user-{number}"}) for number in numbers]
+        return [_open(_stored("users", {"id": f"user-{number}"})) for number in numbers]
     if what == "history":
         keys = [{"userId": WALKER, "id": f"place-{at:04}"} for at in range(PAGE)]
         return [_stored("location_history", key) for key in keys]
@@ -451,6 +454,10 @@ def _expected(tables: dict[str, str], what: str) -> list[Item]:
         }
         for number in numbers
     ]  # fmt: skip
+
+
+def _open(user: Item) -> Item:
+    return {name: value for name, value in user.items() if name != SECRET}
 
 
 _MADE = ("id", "timestamp", "createdAt", "updatedAt", "dueDay")

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.apps import AppConfig, apps
 from django.conf import settings
+from django.core.cache.backends.redis import RedisSerializer
 from django.core.checks import CheckMessage, Error, register
 from django.db import models
 
@@ -45,7 +46,16 @@ HINTS = {
     "E013": "Set DYNAMODB_ENDPOINT to nothing (AWS), local, an https URL, or http on this machine.",
     "E014": "Remove null=True, or add a `since` field that is always set.",
     "E015": "Derive the model from dbcore.append_only.AppendOnly, with no manager of its own.",
+    "E022": "Use Redis with OPTIONS serializer dbcore.stores.plain_json.PlainJson (for the records "
+    "plain_bytes.PlainBytes), or the process's own memory.",
+    "E023": "Remove null=True: of a record that is given out without its secrets they are None.",
 }
+OWN_MEMORY = (
+    "django.core.cache.backends.locmem.LocMemCache",
+    "django.core.cache.backends.dummy.DummyCache",
+)
+REDIS = "django.core.cache.backends.redis.RedisCache"
+PICKLES = "django.core.cache.backends.redis.RedisSerializer"
 MAX_LOCAL_INDEXES = 5
 MAX_GLOBAL_INDEXES = 20
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
@@ -53,12 +63,12 @@ _NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
 
 @register("dbcore")
 def check_declarations(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """What is wrong with the models' declarations and the endpoint."""
+    """What is wrong with the models' declarations, the endpoint and the caches."""
     found = check_models(apps.get_models())
     if app_configs is not None:
         labels = {config.label for config in app_configs}
         found = [error for error in found if error.obj._meta.app_label in labels]
-    return [*found, *check_endpoint(settings.DYNAMODB_ENDPOINT)]
+    return [*found, *check_endpoint(settings.DYNAMODB_ENDPOINT), *check_caches(settings.CACHES)]
 
 
 def check_models(candidates: Iterable[type[models.Model]]) -> list[CheckMessage]:
@@ -87,6 +97,20 @@ def check_endpoint(setting: str) -> list[CheckMessage]:
     except ConfigurationError as error:
         return [_error("E013", f"{error}.")]
     return []
+
+
+def check_caches(caches: Mapping[str, Any]) -> list[CheckMessage]:
+    """Which of these caches would run what somebody else has put there."""
+    return [
+        _error("E022", f"The cache {alias!r} unpickles whatever it finds.")
+        for alias, cache in caches.items()
+        if cache.get("BACKEND") not in OWN_MEMORY and not _has_plain_serializer(cache)
+    ]
+
+
+def _has_plain_serializer(cache: Mapping[str, Any]) -> bool:
+    serializer = (cache.get("OPTIONS") or {}).get("serializer", PICKLES)
+    return cache.get("BACKEND") == REDIS and serializer not in (PICKLES, RedisSerializer)
 
 
 def _error(number: str, message: str, model: type[models.Model] | None = None) -> CheckMessage:
@@ -152,6 +176,8 @@ def _references(subject: Subject) -> Iterator[Finding]:
     references += [("secret", name) for name in subject.table.secret]
     references += [("personal", name) for name in subject.table.personal]
     references += [("owner", name) for name in filter(None, [subject.table.owner])]
+    if subject.table.final is not None:
+        references.append(("final", subject.table.final.field))
     for what, name in references:
         if name not in subject.fields:
             yield "E003", f"{what} names {name}, which is not a field."
@@ -178,6 +204,12 @@ def _instants(subject: Subject) -> Iterator[Finding]:
         field = subject.fields.get(name)
         if field is not None and not isinstance(field, models.DateTimeField):
             yield "E006", f"{what} counts from {name}, which is not a DateTimeField."
+
+
+def _secrets(subject: Subject) -> Iterator[Finding]:
+    for name in subject.table.secret:
+        if _may_be_null(subject, name):
+            yield "E023", f"{name} is secret and may be null."
 
 
 def _missing_instants(subject: Subject) -> Iterator[Finding]:
@@ -292,6 +324,7 @@ RULES: tuple[Rule, ...] = (
     _key_fields,
     _instants,
     _missing_instants,
+    _secrets,
     _indexes,
     _attribute_names,
     _primary_key,

@@ -107,7 +107,7 @@ class Table:
     # Fields that an erasure clears where the record itself must stay (an audit trail).
     personal: tuple[str, ...] = ()
     # Fields whose value is not shown, nor found by guessing: hashes of passwords and keys.
-    # No page, dead letter, export, report, error or log has it.
+    # No page, dead letter, export, report, error, log or cache has it.
     secret: tuple[str, ...] = ()
     # What no update, copy or restore may undo.
     final: Final | None = None

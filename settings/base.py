@@ -94,18 +94,24 @@ LOGGING = logging_config(LOG_FORMAT, LOG_LEVEL)
 
 # --- Cache of records -----------------------------------------------------------------------------
 _cache = environ.Env.cache_url_config(found["CACHE_URL"] or "locmemcache://")
+if _cache["BACKEND"].endswith(".RedisCache"):  # whichever of them is installed
+    _cache["BACKEND"] = "django.core.cache.backends.redis.RedisCache"
 CACHES = {"default": {name.upper(): value for name, value in _cache.items()}}
 CACHES["records"] = {**CACHES["default"], "TIMEOUT": found["APP_CACHE_TTL"]}
 if CACHES["records"]["BACKEND"] == "django.core.cache.backends.locmem.LocMemCache":
     _entries = {"MAX_ENTRIES": found["APP_CACHE_SIZE"]}
     CACHES["records"] |= {"LOCATION": "records", "OPTIONS": _entries}
 elif CACHES["records"]["BACKEND"] == "django.core.cache.backends.redis.RedisCache":
+    _options = CACHES["default"].get("OPTIONS", {})
     CACHES["records"]["OPTIONS"] = {
         "socket_timeout": 0.25,  # seconds: a cache that is slower than the store is of no use
         "socket_connect_timeout": 0.25,
-        **CACHES["default"].get("OPTIONS", {}),
+        **_options,
         "serializer": "dbcore.stores.plain_bytes.PlainBytes",
     }
+    # Never pickled: who can write to that Redis could run code here.
+    _plain = {"serializer": "dbcore.stores.plain_json.PlainJson"}
+    CACHES["default"]["OPTIONS"] = {**_options, **_plain}
 # What `get` reads through the cache. Never what decides whether somebody may come in: sessions, API
 # keys, rate limits and whatever is found by a unique field are always read from the store.
 DBCORE_CACHED_MODELS = [

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import parse_qsl, urlsplit
 
-from dbcore.addresses import parse_cache, parse_mail, parse_postgres
+from dbcore.addresses import REDIS, parse_cache, parse_mail, parse_postgres
 from dbcore.configuration import DBCORE, Configuration, Registry, Variable
 from dbcore.configuration.kinds import Boolean, Choice, Integer, ListOf, Number, Parsed, Text
 from dbcore.configuration.masks import without_account
@@ -74,7 +74,13 @@ def _database(url: str, what: str = "DATABASE_URL") -> None:
 
 
 def _cache(url: str) -> None:
-    for each in parse_cache(url):
+    servers = parse_cache(url)
+    if url.partition("://")[0].lower() not in (*REDIS, "locmemcache", "dummycache"):
+        raise ConfigurationError(
+            "CACHE_URL names a cache from which Django unpickles, so that whoever can write there "
+            "could run code here: rediss://:PASSWORD@HOST:6379/0, or locmemcache://"
+        )
+    for each in servers:
         if is_example(each.host):
             raise ConfigurationError(f"CACHE_URL has an example's host, {each.host}")
         if not re.fullmatch(r"/?|/[0-9]{1,4}/?", urlsplit(url).path):

@@ -20,6 +20,7 @@ from daylight.services.twins import twin
 from dbcore.stores.choice import primary_store
 from dbcore.stores.errors import Conflict, RecordNotFound, StoreError
 from dbcore.stores.interface import Add, Delete, Write
+from dbcore.stores.withheld import withheld
 from dbcore.wire.client import backoff
 
 PROFILE = "profile"
@@ -48,11 +49,14 @@ class UserService(Service):
         return user, profile
 
     def get_user_by_id(self, user_id: str) -> User:
-        """The user. RecordNotFound, InvalidRecord, StoreUnavailable."""
+        """The user, without `password_hash`, which is None: `get_user_by_email` has it.
+
+        RecordNotFound, InvalidRecord, StoreUnavailable.
+        """
         user = self.store.get(User, {"id": _id(user_id)})
         if user is None:
             raise RecordNotFound(f"there is no user {user_id}")
-        return user
+        return withheld(user)
 
     def get_user_by_email(self, email: str) -> User:
         """The user who has this e-mail address, case aside.

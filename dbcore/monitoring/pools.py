@@ -77,7 +77,8 @@ class Gauges:
             metrics[CONNECTION_MAX].labels(pool.name).set(pool.limit)
             metrics[PENDING].labels(pool.name).set(pool.pending)
         stats = COUNTERS.stats()
-        for outcome, name in (("hit", "hits"), ("miss", "misses"), ("bypassed", "bypassed")):
+        outcomes = ("hit", "hits"), ("miss", "misses"), ("refused",) * 2, ("bypassed",) * 2
+        for outcome, name in outcomes:
             more = stats[name] - self._reads.get(name, 0.0)
             if more > 0:
                 metrics[CACHE_READS].labels(outcome).inc(more)

@@ -74,8 +74,8 @@ PENDING = Spec(
 )  # fmt: skip
 CACHE_READS = Spec(
     "counter", "dbcore_cache_reads", ("outcome",),
-    "Reads of cached models: hit, miss or bypassed (the cache was down, or the caller inside a "
-    "transaction)",
+    "Reads of cached models: hit, miss, refused (an entry that was not kept for that record) or "
+    "bypassed (the cache was down, or the caller inside a transaction)",
 )  # fmt: skip
 FAILURES = Spec(
     "counter", "dbcore_monitoring_failures", ("part",),

@@ -1,7 +1,8 @@
 """A store with a read-through cache before it, for the models that `DBCORE_CACHED_MODELS` names.
 
-Nothing that decides whether somebody may come in is ever kept here: no session, no key, no count.
-Records come from the cache as from the store, fresh instances of the Django models.
+Nothing that decides whether somebody may come in is ever kept here: no session, no key, no count,
+no secret field of any record. Records come from the cache as from the store, fresh instances of the
+Django models; their secret fields are None, whether the cache had them or not.
 
 How stale an answer can be: every write through this class voids the record in the cache, so with a
 cache that all processes share (Redis) a read sees every write that ended before it. The default
@@ -32,6 +33,7 @@ from dbcore.stores.flights import Flights
 from dbcore.stores.interface import Add, Key, Position, Query, Record, Store, Write
 from dbcore.stores.orm import OrmStore
 from dbcore.stores.record_cache import Look, Place, RecordCache, place_of
+from dbcore.stores.withheld import open_item, withheld
 
 PATIENCE = 0.5  # seconds to wait for another's load before loading oneself
 
@@ -68,6 +70,12 @@ class CachingStore:
     ) -> Record | None:
         if not _is_cached(model):
             return self.inner.get(model, key, live_at=live_at, consistent=consistent)
+        found = self._get(model, key, live_at, consistent)
+        return None if found is None else withheld(found)
+
+    def _get(
+        self, model: type[Record], key: Key, live_at: dt.datetime | None, consistent: bool
+    ) -> Record | None:
         layout = layout_of(model)
         validation.check_key(layout, key)
         if self._in_transaction():
@@ -82,7 +90,7 @@ class CachingStore:
         if look.generation is None:
             self.counters.bypass()
             return self.inner.get(model, key, live_at=live_at, consistent=consistent)
-        self.counters.miss()
+        (self.counters.refuse if look.refused else self.counters.miss)()
         if not consistent:
             # A replica's answer may be older than the generation: it is not kept.
             return self.inner.get(model, key, live_at=live_at, consistent=False)
@@ -120,7 +128,7 @@ class CachingStore:
                 item = layout_of(model).to_item(validation.values_of(record))
             except InvalidValue:
                 return record  # SQL may hold what no item can: served, not kept
-            self._records.keep(place, look.generation, item)
+            self._records.keep(place, look.generation, open_item(layout_of(model), item))
         return record
 
     def get_by_unique(

@@ -21,6 +21,11 @@ CACHE_DOWN = Event(
     "dbcore.stores.cache", (WARNING,), "the cache is down", ("error",),
     "the cache of records did not answer and is done without",
 )  # fmt: skip
+CACHE_REFUSED = Event(
+    "dbcore.stores.cache", (WARNING,), "a cache entry was refused", (),
+    "an entry of the cache of records was not kept there for that record: somebody else writes "
+    "there; said once a minute at most, and counted as `refused`",
+)  # fmt: skip
 CACHE_BACK = Event(
     "dbcore.stores.cache", (INFO,), "the cache is back", (), "the cache of records answers again"
 )

@@ -2,13 +2,15 @@
 
 A reader takes the generation before it loads, and what it keeps counts only while that one stands;
 a writer makes a new one before and after its write. So an old value may be put back late, but it is
-never served. Nothing here may raise, or make a caller wait, because the cache is down.
+never served. Nothing here may raise, or make a caller wait, because the cache is down; and nothing
+is believed that is not sealed for its place, its generation and its time: others may write there.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import hmac
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -21,15 +23,18 @@ from django.core.cache import BaseCache, caches
 
 from dbcore.attributes import Item
 from dbcore.items import ItemLayout
-from dbcore.stores.health import CACHE_BACK, CACHE_DOWN, Health
+from dbcore.stores.health import CACHE_BACK, CACHE_DOWN, CACHE_REFUSED, Health
 from dbcore.stores.interface import Key
 
-VERSION = 1  # of what an entry looks like
+VERSION = 2  # of what an entry looks like: generation, end, seal, item
 REST = 5.0  # seconds that a cache which is down is left alone
 LOCK_SECONDS = 5  # a loader that died keeps the other processes off no longer
 MARK_SECONDS = 10  # a writer that died keeps its record out of the cache no longer
 MAX_DEBTS = 100_000
+QUIET = 60.0  # seconds in which a refused entry is told of once
 _TOKEN = 16  # bytes of a generation
+_END = 8  # bytes: epoch seconds, by the clock of who has kept the entry
+_SEAL = 32  # bytes
 _WRITING = b"w"
 _POLL = 0.005
 
@@ -46,10 +51,12 @@ class Place:
 
 
 class Look(NamedTuple):
-    """What the cache has of a record. No generation: nothing that is loaded now may be kept."""
+    """What the cache has of a record. No generation: nothing that is loaded now may be kept.
+    Refused: it has something that was not kept there for this record."""
 
     generation: bytes | None = None
     item: Item | None = None
+    refused: bool = False
 
 
 @functools.cache
@@ -58,15 +65,22 @@ def _shape(layout: ItemLayout) -> list[str]:
     return [f"{column.attribute}:{type(column.codec).__name__}" for column in layout.columns]
 
 
-@functools.lru_cache(maxsize=4)
-def _hash_key(secret: str) -> bytes:
-    return hashlib.sha256(f"dbcore.stores.record_cache:{secret}".encode()).digest()
+@functools.lru_cache(maxsize=8)
+def _hash_key(secret: str, purpose: str) -> bytes:
+    return hashlib.sha256(f"dbcore.stores.record_cache{purpose}:{secret}".encode()).digest()
 
 
 def _digest(*parts: Any) -> str:
     # With a secret: a key may be a person's, and could be guessed from a plain hash.
-    secret = _hash_key(settings.SECRET_KEY)
+    secret = _hash_key(settings.SECRET_KEY, "")
     return hashlib.blake2b(orjson.dumps(parts), key=secret, digest_size=20).hexdigest()
+
+
+def _seal(place: Place, head: bytes, content: bytes) -> bytes:
+    # Of a fixed length each, but for the last: no two entries are sealed alike.
+    secret = _hash_key(settings.SECRET_KEY, ".seal")
+    text = place.entry.encode() + head + content
+    return hashlib.blake2b(text, key=secret, digest_size=_SEAL).digest()
 
 
 def place_of(store: str, layout: ItemLayout, key: Key) -> Place:
@@ -88,6 +102,7 @@ class RecordCache:
         self.alias = alias
         self._clock = clock
         self._health = Health(REST, clock)
+        self._told = -QUIET  # when a refused entry was told of
         # Records written while the cache was down: their generations are owed to it.
         self._debts: dict[Place, float] = {}
 
@@ -99,12 +114,21 @@ class RecordCache:
         if found is None:
             return Look()
         generation = found.get(place.generation) or self._first_generation(place)
-        if generation is None or generation.startswith(_WRITING):
+        if generation is None or len(generation) != _TOKEN:  # it is being written
             return Look()
         entry = found.get(place.entry)
         if entry is None or not entry.startswith(generation):
             return Look(generation)
-        return Look(generation, _item(entry[len(generation) :]))
+        opened = _opened(place, entry)
+        if opened is None:
+            self._tell_of_refusal()
+        return opened or Look(generation, refused=True)
+
+    def _tell_of_refusal(self) -> None:
+        now = self._clock()
+        if now - self._told >= QUIET:
+            self._told = now
+            CACHE_REFUSED.log()
 
     def _first_generation(self, place: Place) -> bytes | None:
         made = _new_generation()
@@ -124,7 +148,9 @@ class RecordCache:
 
     def keep(self, place: Place, generation: bytes, item: Item) -> None:
         """Keep an item that was loaded after its generation had been looked up."""
-        entry = generation + orjson.dumps(item)
+        until = int(time.time()) + settings.APP_CACHE_TTL
+        head, content = generation + until.to_bytes(_END, "big"), orjson.dumps(item)
+        entry = head + _seal(place, head, content) + content
         self._ask(lambda cache: cache.set(place.entry, entry, settings.APP_CACHE_TTL), None)
 
     def lock(self, place: Place) -> bool:
@@ -199,9 +225,12 @@ def _set(cache: BaseCache, generations: dict[Place, bytes], seconds: int) -> boo
     return not refused
 
 
-def _item(text: bytes) -> Item | None:
-    try:
-        item: Any = orjson.loads(text)
-    except orjson.JSONDecodeError:
+def _opened(place: Place, entry: bytes) -> Look | None:
+    """An entry of the present generation; None where it was not kept for this place."""
+    head, rest = entry[: _TOKEN + _END], entry[_TOKEN + _END :]
+    seal, content = rest[:_SEAL], rest[_SEAL:]
+    if not hmac.compare_digest(seal, _seal(place, head, content)):
         return None
-    return item if isinstance(item, dict) else None
+    until = int.from_bytes(head[_TOKEN:], "big")
+    # An old one that somebody has put back with its generation is no better than when it ended.
+    return Look(head[:_TOKEN], orjson.loads(content) if time.time() <= until else None)

@@ -61,7 +61,8 @@ WRONG: dict[str, tuple[str, ...]] = {
     "CACHE_URL": (
         "", "redis", "redis://cache.internal:6379/0", "rediscache://10.0.0.5", "valkey://10.0.0.5",
         "rediss://:hunter2@cache.internal:x/0", "rediss://cache.internal?ssl_cert_reqs=none",
-        "memcache://10.0.0.5:11211", "http://cache.internal", "rediss://",
+        "memcache://10.0.0.5:11211", "memcache://127.0.0.1:11211", "filecache:///tmp/hunter2",
+        "dbcache://hunter2", "http://cache.internal", "rediss://",
         "rediss://cache.internal/zero", "rediss://cache.internal/0?timeout=abc",
     ),
     "APP_CACHE_SIZE": (*INTEGER, "0", "1"),
