@@ -26,7 +26,9 @@ class PlainJson:
         is its digits, by which Redis counts on."""
         text = json.dumps(value, allow_nan=False)
         if json.loads(text) != value:
-            raise TypeError(f"{type(value).__name__} with a tuple, or a key that is not text, in it")
+            raise TypeError(
+                f"{type(value).__name__} with a tuple, or a key that is not text, in it"
+            )
         return text.encode()
 
     def loads(self, data: bytes) -> Any:

@@ -4,21 +4,37 @@ record's key, values that DynamoDB could not keep.
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import check_password, is_password_usable
 from django.contrib.auth.models import Permission as AuthPermission
-from django.db import models
+from django.contrib.contenttypes.models import ContentType
+from django.db import connections, models
 from django.test import Client
 
 from daylight.admin import lists
-from daylight.models import ApiKey, AuditLog, LocationHistory, Plan, User
+from daylight.models import (
+    ApiKey,
+    AuditLog,
+    AuthSession,
+    LocationHistory,
+    Plan,
+    UsageAnalytics,
+    User,
+    UserSession,
+)
+from daylight.services.api_keys import REVOKED, api_key_service
 from dbcore.items import layout_of
 from dbcore.models import Checkpoint, DeadLetter, MigrationRun
 from dbcore.schema import storage_models
+from dbcore.stores.choice import primary_store
 from tests.daylight.admin_pages import fill, found, page, stored, untouched
+from tests.support.postgres import Postgres
 
 VIEW_ONLY = [AuditLog, MigrationRun, Checkpoint, DeadLetter]
 
@@ -165,6 +181,98 @@ def test_an_api_key_is_neither_made_nor_deleted_here(admin_client: Client, recor
     assert admin_client.get(page("add", ApiKey)).status_code == 403
     assert admin_client.post(page("delete", ApiKey, key), {"post": "yes"}).status_code == 403
     assert ApiKey.objects.filter(pk=key.pk).exists()
+
+
+def test_a_revoked_api_key_stays_revoked_whatever_form_was_open_before(
+    admin_client: Client, records: None
+) -> None:
+    key = ApiKey.objects.filter(status="active").first()
+    url = page("change", ApiKey, key)
+    form = untouched(admin_client, url)
+    assert form["status"] == "active"
+    primary_store().update(ApiKey, {"id": key.pk}, {"status": "revoked"})
+    for status in ("active", "suspended"):
+        answer = admin_client.post(url, {**form, "status": status, "name": f"was {status}"})
+        assert answer.status_code == 302
+        assert ApiKey.objects.get(pk=key.pk).status == "revoked"
+        assert ApiKey.objects.get(pk=key.pk).name == f"was {status}", "what else it has may change"
+    assert "status" not in untouched(admin_client, url)
+
+
+@pytest.fixture
+def other_content_types() -> Iterator[None]:
+    """Those of the database that is Django's default for this test."""
+    ContentType.objects.clear_cache()
+    yield
+    ContentType.objects.clear_cache()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("postgresql_tables", "other_content_types")
+def test_one_that_is_revoked_while_a_form_is_being_saved_is_revoked(
+    postgres: Postgres, admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, key = _issued()
+    url = page("change", ApiKey, key)
+    form = {**untouched(admin_client, url), "name": "other"}
+    usual = ApiKey.save
+
+    def revoke() -> None:
+        primary_store().update(ApiKey, {"id": key.pk}, REVOKED)
+        connections.close_all()
+
+    revoking = threading.Thread(target=revoke)
+
+    def save(record: ApiKey, **given: Any) -> None:
+        revoking.start()
+        with postgres.connect("daylight") as other:
+            while revoking.is_alive() and not _waits(other):
+                time.sleep(0.01)
+        usual(record, **given)
+
+    monkeypatch.setattr(ApiKey, "save", save)
+    assert admin_client.post(url, form).status_code == 302
+    revoking.join(30)
+    found = ApiKey.objects.get()
+    assert (found.name, found.status) == ("other", "revoked")
+
+
+def _issued() -> tuple[str, ApiKey]:
+    User.objects.create(id="ana", email="ana@example.org", password_hash="x")
+    return api_key_service.issue("ana", "CI")
+
+
+def _waits(connection: Any) -> bool:
+    """Whether somebody waits for a lock."""
+    asked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    return bool(connection.execute(asked).fetchone()[0])
+
+
+@pytest.mark.parametrize("model", [UserSession, AuthSession], ids=lambda m: m.__name__)
+def test_a_session_is_ended_here_and_neither_begun_nor_given_to_another(
+    admin_client: Client, records: None, model: type[models.Model]
+) -> None:
+    session = model._default_manager.first()
+    before, url = stored(session), page("change", model, session)
+    assert admin_client.get(page("add", model)).status_code == 403
+    form = {"session_id": "ab" * 32, "id": "ab" * 32, "user_id": "me", "expires_at_0": "2030-01-01"}
+    assert admin_client.post(page("add", model), form).status_code == 403
+    assert admin_client.post(url, form).status_code == 403
+    assert stored(session) == before
+    assert admin_client.get(url).status_code == 200
+    assert admin_client.post(page("delete", model, session), {"post": "yes"}).status_code == 302
+    assert not model._default_manager.filter(pk=session.pk).exists()
+
+
+def test_an_id_that_a_device_bears_can_be_typed_into_no_record(
+    admin_client: Client, records: None
+) -> None:
+    event = UsageAnalytics.objects.first()
+    before, url = stored(event), page("change", UsageAnalytics, event)
+    borne = "ds_" + "x" * 43
+    answer = admin_client.post(url, {**untouched(admin_client, url), "session_id": borne})
+    assert "session_id" in answer.context["adminform"].form.errors
+    assert stored(event) == before
 
 
 def test_a_large_table_says_that_it_counted_no_further_and_offers_no_mass_deletion(

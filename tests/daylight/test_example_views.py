@@ -55,8 +55,8 @@ def sign_in(name: str) -> dict[str, Any]:
     """A new user's headers."""
     data = {"id": name, "email": f"{name}@example.org", "password_hash": "hash"}
     user_service.create_user(data)
-    session = session_service.create_auth_session(name, ttl=dt.timedelta(hours=1))
-    return {"Authorization": f"Bearer {session.id}"}
+    session_id, _ = session_service.create_auth_session(name, ttl=dt.timedelta(hours=1))
+    return {"Authorization": f"Bearer {session_id}"}
 
 
 class Site:

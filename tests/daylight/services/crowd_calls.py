@@ -188,8 +188,8 @@ def make_member(member: int, thread: int, name: str) -> dict[str, str]:
     user_service.create_user({"id": name, "email": f"{name}@example.org", "password_hash": "x"})
     access_service.create_permission({"name": name, "resource": "plans", "action": "read"})
     access_service.create_role({"id": name, "name": name, "permissions": [name]})
-    session = session_service.create_auth_session(name, ttl=timedelta(hours=1))
-    return {"name": name, "session_id": session.id, "key": api_key_service.issue(name, "CI")[0]}
+    session_id, _ = session_service.create_auth_session(name, ttl=timedelta(hours=1))
+    return {"name": name, "session_id": session_id, "key": api_key_service.issue(name, "CI")[0]}
 
 
 def let_in(member: int, thread: int, name: str, session_id: str, key: str) -> list[str]:
@@ -230,6 +230,46 @@ def delete_user(member: int, thread: int, name: str) -> None:
     user_service.delete_user(name)
 
 
+def issue_key(member: int, thread: int, name: str) -> list[str]:
+    """A key of a new user: its text and its record's id."""
+    from daylight.services.accounts import user_service
+    from daylight.services.api_keys import api_key_service
+
+    user_service.create_user({"id": name, "email": f"{name}@example.org", "password_hash": "x"})
+    text, record = api_key_service.issue(name, "CI")
+    return [text, record.id]
+
+
+def edit_key(member: int, thread: int, name: str, key_id: str, turns: int) -> list[str]:
+    """One thread revokes the key in the middle; the others edit it all the time. What each found
+    that the key was, or which error it got."""
+    from daylight.models import ApiKey
+    from daylight.services.api_keys import api_key_service
+    from dbcore.stores.choice import primary_store
+    from dbcore.stores.errors import StoreError
+
+    found = []
+    for at in range(turns):
+        changes = {"status": ("active", "suspended")[at % 2]} if at % 3 else {"name": f"n{at}"}
+        try:
+            if (member, thread, at) == (0, 0, turns // 2):
+                found.append(api_key_service.revoke(key_id, name).status)
+            else:
+                found.append(primary_store().update(ApiKey, {"id": key_id}, changes).status)
+        except StoreError as error:
+            found.append(type(error).__name__)
+    return found
+
+
+def key_status(member: int, thread: int, key_id: str) -> str:
+    from daylight.models import ApiKey
+    from dbcore.stores.choice import primary_store
+
+    found = primary_store().get(ApiKey, {"id": key_id})
+    assert found is not None
+    return str(found.status)
+
+
 def append_audit(member: int, thread: int, user_id: str, count: int) -> list[str]:
     """Append entries; their ids."""
     from daylight.services.audit import audit_service
@@ -257,6 +297,7 @@ CALLS: dict[str, Calls] = {
     for each in (
         prepare, create_user, profiles_of, hit, create_plan, update_plan, read_plan,
         create_session, update_session, read_session, append_audit, read_audit, churn,
-        half_written, make_member, let_in, strip_role, delete_user,
+        half_written, make_member, let_in, strip_role, delete_user, issue_key, edit_key,
+        key_status,
     )
 }  # fmt: skip

@@ -13,9 +13,13 @@ from tests.daylight.services import differential_values as v
 users, limits, cursors = v.users, v.limits, v.cursors
 listed = {"limit": limits, "cursor": cursors}
 _roles = st.lists(v.of(v.NAMES), max_size=2)
-_tokens = v.of([v.Past("key text", back) for back in range(3)], ["dl_x", "", "\ud800", None, 5])
-_session = v.ids_of("UserSession", v.own_ids)
-_device = v.ids_of("AuthSession", v.own_ids)
+_tokens = v.of([v.Past("ApiKey borne", back) for back in range(3)], ["dl_x", "", "\ud800", None, 5])
+_session = v.ids_of("UserSession borne", [v.Past("UserSession")])
+_device = v.ids_of("AuthSession borne", [v.Past("AuthSession")])
+_of_session = v.of(
+    [None, "a", v.Past("UserSession borne"), v.Past("UserSession"), v.Past("AuthSession")],
+    ["", 5, "a\0b", "\ud800"],
+)
 _plan, _key = v.ids_of("Plan", v.own_ids), v.ids_of("ApiKey")
 _role, _permission = v.ids_of("Role", v.own_ids), v.ids_of("Permission", v.own_ids)
 _history, _error = v.ids_of("LocationHistory"), v.ids_of("ErrorLog")
@@ -47,7 +51,6 @@ CALLS: dict[str, dict[str, dict[str, st.SearchStrategy[Any]]]] = {
     "session_service": {
         "create_user_session": {
             "user_id": users, "data": v.maybe_json, "until": v.lives,
-            "session_id": v.of([None] * 9 + v.own_ids, v.BAD_IDS),
         },
         "get_user_session": {"session_id": _session},
         "touch_user_session": {
@@ -82,7 +85,7 @@ CALLS: dict[str, dict[str, dict[str, st.SearchStrategy[Any]]]] = {
     "analytics_service": {
         "record_usage_event": {
             "user_id": users, "event_type": _kind, "event_data": v.maybe_json,
-            "session_id": _maybe_text, "user_agent": _maybe_text,
+            "session_id": _of_session, "user_agent": _maybe_text,
         },
         "get_user_analytics": {"user_id": users, "days": v.wholes, **listed},
         "get_daily_analytics": {"date": v.days, **listed},

@@ -94,9 +94,9 @@ class BothStores(RuleBasedStateMachine):
 
     def remember(self, answer: Any) -> None:
         """What later steps may ask for."""
+        if isinstance(answer, tuple) and isinstance(answer[0], str):
+            self.past[f"{type(answer[1]).__name__} borne"].append(answer[0])
         for each in answer if isinstance(answer, tuple) else (answer,):
-            if isinstance(each, str):
-                self.past["key text"].append(each)
             if not isinstance(each, models.Model):
                 continue
             layout = layout_of(type(each))

@@ -20,7 +20,7 @@ from django.db import models
 from django.utils import timezone
 
 from daylight.models import base
-from daylight.services import api_keys
+from daylight.services import bearers
 from dbcore import append_only
 from dbcore.guards import GUARD_KEY, OWNER, guard_table, guards_of
 from dbcore.items import DERIVED, ItemLayout, layout_of
@@ -60,7 +60,7 @@ class World:
             patch.setattr(timezone, "datetime", SimpleNamespace(now=lambda tz: self.now))
             patch.setattr(signing, "time", SimpleNamespace(time=lambda: self.now.timestamp()))
             patch.setattr(base, "uuid6", SimpleNamespace(uuid7=self.id))
-            patch.setattr(api_keys, "secrets", SimpleNamespace(token_urlsafe=self.secret))
+            patch.setattr(bearers, "secrets", SimpleNamespace(token_urlsafe=self.secret))
             yield
 
     def on_both(self, call: Callable[[], Any]) -> list[Any]:

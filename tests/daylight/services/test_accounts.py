@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.contrib.auth.hashers import check_password
+from django.db import IntegrityError, connections
 
 from daylight.models import User, UserProfile
 from daylight.services.accounts import user_service
@@ -35,9 +36,29 @@ def test_a_user_and_a_profile_are_made_together_and_come_back() -> None:
         }
     )
     assert profile.user_id == user.id == user.pk and not user._state.adding
-    assert values(user_service.get_user_by_id(user.id)) == values(user)
+    assert values(user_service.get_user_by_email("ANA@example.org")) == values(user)
     assert values(user_service.get_user_profile(user.id)) == values(profile)
     assert user.is_active and not user.email_verified and user.last_login_at is None
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_user_by_id_comes_without_the_hash_that_checks_their_password(
+    store: Store, settings: Any, cached: bool
+) -> None:
+    """Whether the cache has them or not: what is only there at times is not relied on."""
+    settings.APP_CACHE_ENABLED = cached
+    user = make()
+    for _ in range(3):
+        found = user_service.get_user_by_id(user.id)
+        assert values(found) == {**values(user), "password_hash": None}
+        with pytest.raises(TypeError):  # it is no hash at all: told at once, and no password fits
+            check_password("anything", found.password_hash)
+    assert user_service.get_user_by_email(user.email).password_hash == "hash"
+    assert user_service.update_user(user.id, {"email_verified": True}).password_hash == "hash"
+    if store.name == "orm":
+        with pytest.raises(IntegrityError):
+            found.save()
+        assert user_service.get_user_by_email(user.email).password_hash == "hash"
 
 
 def test_a_profile_is_made_even_where_nothing_is_said_of_it() -> None:
@@ -165,7 +186,7 @@ def test_an_update_changes_what_it_names_and_the_time_of_it() -> None:
     changed = user_service.update_user(user.id, {"email_verified": True})
     assert changed.updated_at > user.updated_at
     expected = {**values(user), "email_verified": True, "updated_at": changed.updated_at}
-    assert values(user_service.get_user_by_id(user.id)) == values(changed) == expected
+    assert values(user_service.get_user_by_email(user.email)) == values(changed) == expected
 
 
 @pytest.mark.parametrize(
@@ -188,7 +209,7 @@ def test_a_bad_update_is_refused_and_nothing_is_changed(updates: Any, field: str
     if isinstance(updates, dict):
         updates = {"is_active": False, **updates}
     refused(field, user_service.update_user, user.id, updates)
-    assert values(user_service.get_user_by_id(user.id)) == values(user)
+    assert values(user_service.get_user_by_email(user.email)) == values(user)
 
 
 def test_a_profile_is_changed_by_its_fields() -> None:
@@ -223,22 +244,22 @@ def test_who_is_not_there_cannot_be_read_changed_or_removed() -> None:
 
 def test_a_deleted_user_leaves_no_profile_no_session_and_a_free_email() -> None:
     ana, bea = make(username="ana"), make("bea@example.org")
-    app = session_service.create_user_session(ana.id, ttl=HOUR)
-    device = session_service.create_auth_session(ana.id, ttl=HOUR)
-    kept = session_service.create_user_session(bea.id, ttl=HOUR)
+    app, _ = session_service.create_user_session(ana.id, ttl=HOUR)
+    device, _ = session_service.create_auth_session(ana.id, ttl=HOUR)
+    kept, session = session_service.create_user_session(bea.id, ttl=HOUR)
     user_service.delete_user(ana.id)
     gone = [
         (user_service.get_user_by_id, ana.id),
         (user_service.get_user_by_email, "ana@example.org"),
         (user_service.get_user_profile, ana.id),
-        (session_service.get_user_session, app.session_id),
-        (session_service.get_auth_session, device.id),
+        (session_service.get_user_session, app),
+        (session_service.get_auth_session, device),
         (user_service.delete_user, ana.id),
     ]
     for call, value in gone:
         with pytest.raises(RecordNotFound):
             call(value)
-    assert session_service.get_user_session(kept.session_id) == kept
+    assert session_service.get_user_session(kept) == session
     assert make("ANA@example.org", username="ana", id=ana.id).id == ana.id
 
 

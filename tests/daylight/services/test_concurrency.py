@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from dbcore.bearers import hash_of
 from dbcore.local_engine import LocalEngine
 from tests.daylight.services.conftest import PRIMARIES
 from tests.daylight.services.crowd import Crowd
@@ -116,11 +117,22 @@ def test_what_another_process_takes_away_lets_nobody_in_here_at_once(crowd: Crow
 
 
 def test_a_session_whose_expiry_is_moved_while_it_is_used_lives_on(crowd: Crowd) -> None:
-    session_id = new_name("session")
+    session_id = hash_of(new_name("session"))
     crowd.one_does("create_session", session_id=session_id)
     crowd.all_do("update_session", threads=2, session_id=session_id, turns=12)
     live = crowd.one_does("read_session", session_id=session_id, live=10)
     assert live == [{"at": 11}]
+
+
+def test_a_key_that_is_revoked_while_all_edit_it_stays_revoked(crowd: Crowd) -> None:
+    for _ in range(3):
+        name = new_name("u")
+        ((_, key_id),) = crowd.one_does("issue_key", name=name)
+        found = crowd.all_do("edit_key", threads=2, name=name, key_id=key_id, turns=16)
+        assert crowd.one_does("key_status", key_id=key_id) == ["revoked"]
+        for each in found:
+            told = each[each.index("revoked") :] if "revoked" in each else []
+            assert set(told) <= {"revoked", "InvalidRecord", "Conflict"}, "it was undone"
 
 
 def test_what_four_processes_append_to_the_audit_trail_is_all_there(crowd: Crowd) -> None:

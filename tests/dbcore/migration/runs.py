@@ -228,8 +228,7 @@ def assert_closes(report: dict[str, Any]) -> None:
 def stored(row: dict[str, Any]) -> dict[str, Any]:
     """A row as a dead letter keeps it."""
     return {
-        name: kept_id(each) if name == "session_id" else _stored(each)
-        for name, each in row.items()
+        name: kept_id(each) if name == "session_id" else _stored(each) for name, each in row.items()
     }
 
 

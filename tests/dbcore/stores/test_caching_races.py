@@ -11,7 +11,7 @@ import pytest
 from django.core.cache import caches
 from django.db import transaction
 
-from daylight.models import User
+from daylight.models import UserProfile
 from dbcore.items import layout_of
 from dbcore.local_engine import LocalEngine
 from dbcore.stores import caching
@@ -30,42 +30,42 @@ from tests.dbcore.stores.watched import (
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
-ANA = {"id": "ana"}
+ANA = {"user_id": "ana"}
 
 
-def make_user(**given: Any) -> User:
-    return User(**{"id": "ana", "email": "ana@example.org", "password_hash": "old", **given})
+def make_profile(**given: Any) -> UserProfile:
+    return UserProfile(**{**ANA, "first_name": "old", **given})
 
 
 @pytest.fixture(params=["in process", "redis"])
 def inner(request: pytest.FixtureRequest, dynamodb: LocalEngine, settings: Any) -> WatchedDynamo:
-    """A store with one user, whose reads can be held up, and an empty cache."""
+    """A store with one profile, whose reads can be held up, and an empty cache."""
     if request.param == "redis":
         use_redis(settings, request.getfixturevalue("redis_server").url)
     else:
         use_local_cache(settings)
-    sync_tables(tables=["users", "unique"])
+    sync_tables(tables=["user_profiles"])
     store = WatchedDynamo()
-    store.add(make_user())
+    store.add(make_profile())
     return store
 
 
-def password(store: CachingStore) -> str:
-    found = store.get(User, ANA)
+def name_in(store: CachingStore) -> str:
+    found = store.get(UserProfile, ANA)
     assert found is not None
-    return found.password_hash
+    return found.first_name
 
 
 def test_a_reader_that_loaded_before_a_write_does_not_put_it_back(inner: WatchedDynamo) -> None:
     cached = before(inner)
     inner.loaded = held = Held()
-    slow = in_thread(lambda: password(cached))
+    slow = in_thread(lambda: name_in(cached))
     assert held.reached.wait(LONG)
-    cached.update(User, ANA, {"password_hash": "new"})
+    cached.update(UserProfile, ANA, {"first_name": "new"})
     held.go_on.set()
     assert slow() == "old"  # it had asked before the write
-    assert password(cached) == "new"
-    assert password(cached) == "new"
+    assert name_in(cached) == "new"
+    assert name_in(cached) == "new"
     assert cached.counters.hits == 1
 
 
@@ -76,45 +76,45 @@ def test_nor_does_one_that_loads_between_a_writers_two_marks(
     written = inner.update
 
     def update(*args: Any, **given: Any) -> Any:
-        assert password(cached) == "old"  # a reader of the time before the write
+        assert name_in(cached) == "old"  # a reader of the time before the write
         return written(*args, **given)
 
     monkeypatch.setattr(inner, "update", update)
-    cached.update(User, ANA, {"password_hash": "new"})
-    assert password(cached) == "new"
+    cached.update(UserProfile, ANA, {"first_name": "new"})
+    assert name_in(cached) == "new"
     assert cached.counters.hits == 0
 
 
 def test_nor_does_one_on_another_process_while_two_write(inner: WatchedDynamo) -> None:
     here, there = before(inner), before(inner)  # two processes' stores before one cache
     inner.loaded = held = Held()
-    slow = in_thread(lambda: password(there))
+    slow = in_thread(lambda: name_in(there))
     assert held.reached.wait(LONG)
-    here.update(User, ANA, {"password_hash": "newer"})
-    there.update(User, ANA, {"password_hash": "newest"})
+    here.update(UserProfile, ANA, {"first_name": "newer"})
+    there.update(UserProfile, ANA, {"first_name": "newest"})
     held.go_on.set()
     slow()
-    assert [password(here), password(there), password(here)] == ["newest"] * 3
+    assert [name_in(here), name_in(there), name_in(here)] == ["newest"] * 3
 
 
 def test_an_entry_is_void_when_the_cache_has_lost_its_generation(inner: WatchedDynamo) -> None:
     cached = before(inner)
-    assert password(cached) == "old"
-    inner.update(User, ANA, {"password_hash": "new"})  # around the cache
-    assert password(cached) == "old"
-    place = place_of(cached.name, layout_of(User), ANA)
+    assert name_in(cached) == "old"
+    inner.update(UserProfile, ANA, {"first_name": "new"})  # around the cache
+    assert name_in(cached) == "old"
+    place = place_of(cached.name, layout_of(UserProfile), ANA)
     caches["records"].delete(place.generation)
-    assert password(cached) == "new"
+    assert name_in(cached) == "new"
 
 
 def test_a_writer_that_dies_leaves_no_old_record_in_the_cache(
     inner: WatchedDynamo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dying, living = before(inner), before(inner)
-    assert password(living) == "old"
+    assert name_in(living) == "old"
     monkeypatch.setattr(dying, "_end_write", lambda places: None)
-    dying.update(User, ANA, {"password_hash": "new"})
-    assert password(living) == "new"
+    dying.update(UserProfile, ANA, {"first_name": "new"})
+    assert name_in(living) == "new"
 
 
 def test_many_readers_at_once_load_once_and_one_of_each_process_asks_for_the_lock(
@@ -128,13 +128,13 @@ def test_many_readers_at_once_load_once_and_one_of_each_process_asks_for_the_loc
     )
     several = [before(inner), before(inner)]  # two processes' stores before one cache
     inner.loaded = held = Held()
-    answers = [in_thread(lambda at=at: password(several[at % 2])) for at in range(16)]
+    answers = [in_thread(lambda at=at: name_in(several[at % 2])) for at in range(16)]
     assert held.reached.wait(LONG)
     while sum(each.counters.misses for each in several) < 16:
         time.sleep(0.001)
     held.go_on.set()
     assert [answer() for answer in answers] == ["old"] * 16
-    assert inner.reads["User"] == 1
+    assert inner.reads["UserProfile"] == 1
     assert asked.count(several[0]._records) <= 2 and asked.count(several[1]._records) <= 2
 
 
@@ -144,9 +144,9 @@ def test_nobody_waits_long_for_a_loader_that_is_stuck(
     monkeypatch.setattr(caching, "PATIENCE", 0.02)
     here, there = before(inner), before(inner)
     inner.loaded = held = Held()
-    stuck = in_thread(lambda: password(here))
+    stuck = in_thread(lambda: name_in(here))
     assert held.reached.wait(LONG)
-    same, other = in_thread(lambda: password(here)), in_thread(lambda: password(there))
+    same, other = in_thread(lambda: name_in(here)), in_thread(lambda: name_in(there))
     assert (same(), other()) == ("old", "old")  # while the first is stuck
     held.go_on.set()
     assert stuck() == "old"
@@ -160,11 +160,11 @@ def test_a_loader_that_fails_lets_the_next_one_load(inner: WatchedDynamo) -> Non
 
     inner.loaded = fail
     with pytest.raises(ZeroDivisionError):
-        password(cached)
+        name_in(cached)
     del inner.loaded
-    place = place_of(cached.name, layout_of(User), ANA)
+    place = place_of(cached.name, layout_of(UserProfile), ANA)
     assert caches["records"].get(place.lock) is None
-    assert password(cached) == "old"
+    assert name_in(cached) == "old"
 
 
 def test_writers_and_readers_at_once_leave_the_last_write(inner: WatchedDynamo) -> None:
@@ -175,7 +175,7 @@ def test_writers_and_readers_at_once_leave_the_last_write(inner: WatchedDynamo) 
     def read(store: CachingStore) -> None:
         seen = 0
         while not done.is_set():
-            text = password(store)
+            text = name_in(store)
             now = 0 if text == "old" else int(text)
             if now < seen:
                 wrong.append((seen, now))
@@ -183,8 +183,8 @@ def test_writers_and_readers_at_once_leave_the_last_write(inner: WatchedDynamo) 
 
     readers = [in_thread(lambda store=store: read(store)) for store in several * 2]
     for at in range(1, 60):
-        several[at % 2].update(User, ANA, {"password_hash": str(at)})
-        if password(several[(at + 1) % 2]) != str(at):
+        several[at % 2].update(UserProfile, ANA, {"first_name": str(at)})
+        if name_in(several[(at + 1) % 2]) != str(at):
             wrong.append((at, -1))
     done.set()
     for reader in readers:
@@ -198,10 +198,10 @@ def test_what_others_read_during_a_transaction_is_not_kept_beyond_it(
     use_local_cache(settings)
     inner = WatchedOrm()
     cached = before(inner)
-    cached.add(make_user())
+    cached.add(make_profile())
     with transaction.atomic():
-        cached.update(User, ANA, {"password_hash": "new"})
-        assert in_thread(lambda: password(cached))() == "old"  # not committed yet
-        assert password(cached) == "new"
-    assert password(cached) == "new"
-    assert in_thread(lambda: password(cached))() == "new"
+        cached.update(UserProfile, ANA, {"first_name": "new"})
+        assert in_thread(lambda: name_in(cached))() == "old"  # not committed yet
+        assert name_in(cached) == "new"
+    assert name_in(cached) == "new"
+    assert in_thread(lambda: name_in(cached))() == "new"

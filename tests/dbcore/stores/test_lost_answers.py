@@ -188,7 +188,7 @@ def test_other_updates_are_one_request_and_may_be_done_twice(proxy: FaultProxy, 
 def test_a_transaction_is_known_by_its_token(proxy: FaultProxy) -> None:
     lost = DropAfter(times=1, operations=("TransactWriteItems",))
     user = {"email": "ana@example.org", "password_hash": "x"}
-    session = UserSession(session_id="s", user_id="u", expires_at=NOW, created_at=NOW)
+    session = UserSession(session_id="ab" * 32, user_id="u", expires_at=NOW, created_at=NOW)
     proxy.set_faults(lost)
     STORE.add(User(id="ana", **user))
     proxy.set_faults(lost)

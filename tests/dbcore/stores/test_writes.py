@@ -20,10 +20,11 @@ from dbcore.wire.calls import Call
 pytestmark = pytest.mark.django_db(transaction=True)
 NOW = dt.datetime(2026, 9, 23, 12, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
+KEPT = "ab" * 32  # what a session is kept under
 
 
 def make_session() -> UserSession:
-    return UserSession(session_id="s", user_id="u", expires_at=NOW, created_at=NOW - HOUR)
+    return UserSession(session_id=KEPT, user_id="u", expires_at=NOW, created_at=NOW - HOUR)
 
 
 @pytest.mark.parametrize("value", [Decimal(1), [Decimal("0.5")], {"deep": {"er": Decimal(2)}}])
@@ -59,7 +60,7 @@ def test_an_expiry_that_is_moved_while_another_field_changes_stays_moved(
 ) -> None:
     assert dynamodb.endpoint
     sync_tables()
-    store, key = DynamoStore(), {"session_id": "s"}
+    store, key = DynamoStore(), {"session_id": KEPT}
     store.add(make_session())
 
     def overtake(call: Call) -> None:
