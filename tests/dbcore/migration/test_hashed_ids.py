@@ -38,7 +38,7 @@ from tests.support.databases import complete
 
 # Of every form that ids have had; the last has that of a hash.
 IDS = ["8d116ece-1738-47d9-bd9c-172411e20b8f", "s:Zażółć.😀", "x" * 3000, "ab" * 32]
-BEFORE = "0003"  # the last migration that left ids as they were
+BEFORE = "0001"  # the last migration that left ids as they were
 WITHOUT_ROWID = ", PRIMARY KEY (session_id)) WITHOUT ROWID"
 
 
