@@ -3,6 +3,7 @@ restore brings anything back."""
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from io import StringIO
 from typing import Any
@@ -14,7 +15,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from daylight.database import user_service
+from daylight.database import api_key_service, session_service, user_service
 from daylight.models import AuditLog, Plan, User, UserSession
 from dbcore.items import layout_of
 from dbcore.leases import LeaseHeld
@@ -147,6 +148,22 @@ def test_a_unique_value_of_an_erased_user_is_free_again(primary: Keeper) -> None
         user_service.get_user_by_email("anna@example.org")
     user_named(primary, OTHER, email="anna@EXAMPLE.org", username="anna")
     assert user_service.get_user_by_email("anna@example.org").id == OTHER
+
+
+def test_nobody_comes_in_as_an_erased_user(primary: Keeper) -> None:
+    user_named(primary, USER)
+    hour = dt.timedelta(hours=1)
+    app, _ = session_service.create_user_session(USER, ttl=hour)
+    device, _ = session_service.create_auth_session(USER, ttl=hour)
+    key, _ = api_key_service.issue(USER, "CI")
+    erase()
+    for call, borne in (
+        (session_service.get_user_session, app),
+        (session_service.get_auth_session, device),
+        (api_key_service.verify, key),
+    ):
+        with pytest.raises(RecordNotFound):
+            call(borne)  # type: ignore[operator]
 
 
 def test_a_cached_user_is_not_seen_any_more(primary: Keeper, settings: Any) -> None:

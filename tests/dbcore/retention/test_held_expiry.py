@@ -12,6 +12,7 @@ from django.utils import timezone
 from daylight.models import AuthSession, LocationHistory, RateLimit, UserSession
 from daylight.services.sessions import session_service
 from dbcore.attributes import Item
+from dbcore.bearers import hash_of
 from dbcore.items import TTL, layout_of
 from dbcore.models import LegalHold
 from dbcore.retention.erasure import erase_user
@@ -87,11 +88,11 @@ def test_a_hold_on_a_user_takes_the_expiry_of_their_records_and_lifting_gives_it
 
 def test_a_hold_on_a_table_or_a_record_does_too(in_dynamodb: Keeper) -> None:
     limits = [put(in_dynamodb, RateLimit, NOW + DAY) for _ in range(2)]
-    session = put(in_dynamodb, UserSession, NOW + DAY, user_id=OTHER, session_id="a/b")
+    session = put(in_dynamodb, UserSession, NOW + DAY, user_id=OTHER, session_id=hash_of("a"))
     items = {RateLimit: limits, UserSession: [session]}
     first, window = (limits[0][name]["S"] for name in ("identifier", "windowStart"))
     for subjects, held in (
-        ([table_subject("rate_limits"), record_subject("user_sessions", ["a/b"])], items),
+        ([table_subject("rate_limits"), record_subject("user_sessions", [hash_of("a")])], items),
         ([record_subject("rate_limits", [first, window])], {RateLimit: limits[:1]}),
     ):
         holds = [place(subject) for subject in subjects]
@@ -184,18 +185,16 @@ def test_who_changes_the_expiry_while_it_is_given_back_has_the_last_word(
 
 
 def test_for_readers_a_held_record_expires_all_the_same(in_dynamodb: Keeper) -> None:
-    sessions = [
-        put(in_dynamodb, UserSession, at, user_id=USER, data={}, created_at=timezone.now())
-        for at in (timezone.now() - DAY, timezone.now() + DAY)
-    ]
+    for session_id, at in (("old", timezone.now() - DAY), ("young", timezone.now() + DAY)):
+        given = {"session_id": hash_of(session_id), "data": {}, "created_at": timezone.now()}
+        put(in_dynamodb, UserSession, at, user_id=USER, **given)
     user_named(in_dynamodb, USER)
     place(user_subject(USER))
-    old, young = (each["sessionId"]["S"] for each in sessions)
     with pytest.raises(RecordNotFound):
-        session_service.get_user_session(old)
-    assert session_service.get_user_session(young).session_id == young
+        session_service.get_user_session("old")
+    assert session_service.get_user_session("young").session_id == hash_of("young")
     found = session_service.get_user_sessions(USER)
-    assert [each.session_id for each in found] == [young]
+    assert [each.session_id for each in found] == [hash_of("young")]
 
 
 def test_a_table_that_is_not_there_has_nothing_that_could_expire(in_dynamodb: Keeper) -> None:

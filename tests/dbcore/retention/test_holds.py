@@ -181,6 +181,15 @@ def test_a_hold_is_never_placed_within_a_transaction_that_may_be_undone(in_sqlit
 # --- Bad input ----------------------------------------------------------------------------------
 
 
+def test_a_session_is_named_by_its_hash_and_what_its_device_bears_is_not_quoted() -> None:
+    borne = "ds_" + "x" * 43
+    for table in ("user_sessions", "auth_sessions"):
+        assert record_subject(table, ["ab" * 32])
+        with pytest.raises(RetentionError, match="64 hexadecimal digits") as refused:
+            record_subject(table, [borne])
+        assert borne not in str(refused.value)
+
+
 def test_an_unknown_table_is_refused_and_the_known_ones_are_named(in_sqlite: Keeper) -> None:
     for choose in (table_subject, lambda name: record_subject(name, ["a"])):
         with pytest.raises(RetentionError, match=r"no table 'plan'.*plans, rate_limits"):

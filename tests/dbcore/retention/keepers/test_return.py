@@ -12,6 +12,7 @@ import pytest
 from django.db import connections, models
 
 from daylight.models import (
+    ApiKey,
     ApiUsage,
     AuditLog,
     ErrorLog,
@@ -72,6 +73,19 @@ def test_what_went_comes_back_attribute_by_attribute(kept: Kept) -> None:
     for item in items:
         assert same_item(read(kept, Plan, item), item)
     assert kept.remove(Plan, *items) == [Removal.DELETED] * 2
+
+
+def test_a_key_that_was_revoked_since_is_not_put_back_as_it_was(kept: Kept) -> None:
+    """Not over it, whoever tells to: an older copy would let in who was shut out."""
+    key = ApiKey(id="k", name="n", key_hash="h", key_preview="p", user_id="ana")
+    (old,) = kept.put(key)
+    kept.store.update(ApiKey, {"id": "k"}, {"status": "revoked", "name": "other"})
+    (end,) = put_back(kept, ApiKey, old, overwrite=True)
+    assert end == Returned(NEWER, "status is revoked, which is for good: no write undoes it")
+    assert read(kept, ApiKey, old)["status"] == {"S": "revoked"}
+    revoked = {**old, "status": {"S": "revoked"}}
+    assert outcomes(put_back(kept, ApiKey, revoked, overwrite=True)) == [RESTORED]
+    assert read(kept, ApiKey, old)["name"] == {"S": "n"}, "what else it has is put back"
 
 
 def test_each_has_its_own_end(kept: Kept) -> None:

@@ -1,0 +1,85 @@
+"""A key that is revoked in DynamoDB stays so, whatever its row says, and however often it is copied."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from daylight.models import ApiKey
+from dbcore.migration import target
+from dbcore.migration.copy import TableCopy
+from tests.dbcore.migration.conftest import Migrate
+from tests.dbcore.migration.runs import Tables, counts, line
+
+KEYS = ("api_keys",)
+LATER = dt.timedelta(hours=1)
+
+
+@pytest.fixture
+def rows(transactional_db: None) -> None:
+    """Two active keys in Django's database."""
+    for name in ("one", "two"):
+        ApiKey.objects.create(id=name, name="CI", key_hash=name, key_preview="p", user_id="ana")
+
+
+def revoke(tables: Tables) -> None:
+    tables.change("api_keys", tables.get("api_keys", id="one"), status={"S": "revoked"})
+
+
+def statuses(tables: Tables) -> dict[str, str]:
+    return {key: item["status"] for key, item in tables.items("api_keys", "id").items()}
+
+
+REVOKED = {"one": "revoked", "two": "active"}
+
+
+@pytest.mark.parametrize("repair", [False, True])
+def test_a_row_that_was_changed_later_does_not_undo_it(
+    rows: None, run: Migrate, tables: Tables, repair: bool
+) -> None:
+    assert run(tables=KEYS)["exit"] == 0
+    revoke(tables)
+    ApiKey.objects.update(name="edited since", updated_at=timezone.now() + LATER)
+    report = run(tables=KEYS, repair=repair)
+    assert statuses(tables) == REVOKED
+    assert (report["exit"], line(report, "api_keys")["different"]) == (2, 1)
+    assert tables.get("api_keys", id="two")["name"] == {"S": "edited since"}
+
+
+def test_nor_does_a_copy_that_does_not_look_first(
+    rows: None, run: Migrate, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tables=KEYS)
+    revoke(tables)
+    monkeypatch.setattr(target, "is_empty", lambda *_: True)
+    assert counts(run(tables=KEYS, verify=False), "api_keys") == {
+        "read": 2, "written": 1, "skipped": 1,
+    }  # fmt: skip
+    assert statuses(tables) == REVOKED
+
+
+def test_nor_one_that_looked_before_it_was_revoked(
+    rows: None, run: Migrate, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tables=KEYS)
+    ApiKey.objects.update(name="edited since", updated_at=timezone.now() + LATER)
+    usual = TableCopy.write
+
+    def write(copy: TableCopy, *given: Any) -> None:
+        revoke(tables)  # by the application, between the look and the write
+        usual(copy, *given)
+
+    monkeypatch.setattr(TableCopy, "write", write)
+    report = run(tables=KEYS, verify=False)
+    assert counts(report, "api_keys") == {"read": 2, "written": 1, "skipped": 1}
+    assert statuses(tables) == REVOKED
+
+
+def test_a_row_that_is_revoked_revokes_the_key(rows: None, run: Migrate, tables: Tables) -> None:
+    run(tables=KEYS)
+    ApiKey.objects.filter(id="two").update(status="revoked", updated_at=timezone.now())
+    assert run(tables=KEYS)["exit"] == 0
+    assert statuses(tables) == {"one": "active", "two": "revoked"}
