@@ -1,4 +1,4 @@
-"""A key that is revoked in DynamoDB stays so, whatever its row says, and however often it is copied."""
+"""A key that is revoked in DynamoDB stays so, whatever its row says and however it is copied."""
 
 from __future__ import annotations
 
