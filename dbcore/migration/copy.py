@@ -16,7 +16,6 @@ from botocore.exceptions import ClientError
 
 from dbcore.errors import InvalidValue
 from dbcore.fields import split_key
-from dbcore.finality import is_undone_by
 from dbcore.guards import GUARD_KEY, OWNER, Guard, guard_table, guards_of
 from dbcore.items import ItemLayout
 from dbcore.migration.compare import differing_attributes
@@ -155,7 +154,7 @@ class TableCopy:
             if each.actual is None:
                 changed.append(each)
             elif differing_attributes(each.item, each.actual):
-                if is_newer(each) or is_undone_by(self.layout, each.actual, each.item):
+                if is_newer(each):
                     self.ledger.skipped(batch)
                 else:
                     changed.append(each)

@@ -99,6 +99,19 @@ def test_an_entry_that_was_not_kept_for_its_record_is_a_miss_told_of_once_and_co
     assert "forged" not in caplog.text and "ana" not in caplog.text
 
 
+def test_another_records_entry_is_refused_with_its_own_generation_too(
+    inner: WatchedDynamo, redis_server: RedisServer
+) -> None:
+    cached = before(inner)
+    for key in (ANA, BEA):
+        name_in(cached, key)
+    with redis_server.client() as client:
+        for here, there in zip(in_redis(ANA), in_redis(BEA), strict=True):
+            client.copy(there, here, replace=True)
+    assert name_in(cached) == "true ana"
+    assert cached.counters.stats()["refused"] == 1
+
+
 def test_it_is_told_of_again_after_a_minute(
     inner: WatchedDynamo, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
