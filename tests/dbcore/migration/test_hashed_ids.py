@@ -3,9 +3,12 @@ leaves behind lets anybody in."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import sqlite3
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from django.core import serializers
 from django.core.management import call_command
 from django.db import connections
 
-from daylight.models import User
+from daylight.models import AuditLog, AuthSession, UsageAnalytics, User, UserSession
 from daylight.services.sessions import session_service
 from dbcore.migration.errors import SourceError
 from dbcore.migration.sources import hashes, open_source
@@ -35,6 +38,7 @@ from tests.dbcore.migration.legacy_file import (
 )
 from tests.dbcore.migration.runs import Tables, counts, line
 from tests.support.databases import complete
+from tests.support.postgres import Postgres
 
 # Of every form that ids have had; the last has that of a hash.
 IDS = ["8d116ece-1738-47d9-bd9c-172411e20b8f", "s:Zażółć.😀", "x" * 3000, "ab" * 32]
@@ -178,56 +182,68 @@ def test_a_session_that_begins_while_the_file_is_read_is_found(tmp_path: Path) -
 # --- Django's own databases, whose sessions are hashed already -----------------------------------
 
 
-@pytest.fixture
-def djangos(tmp_path: Path, django_db_blocker: Any) -> Any:
-    """A file that `manage.py migrate` has made; its alias is `own`."""
-    path = tmp_path / "own.sqlite3"
-    given = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(path)}
+@contextlib.contextmanager
+def own_database(given: dict[str, Any]) -> Iterator[None]:
+    """A database of which `manage.py migrate` has made the tables; its alias is `own`."""
     connections.databases["own"] = complete(given)
-    with django_db_blocker.unblock():
+    try:
         call_command("migrate", database="own", verbosity=0)
-        yield path
+        yield
+    finally:
         connections["own"].close()
-    del connections["own"]
-    del connections.databases["own"]
+        del connections["own"]
+        del connections.databases["own"]
 
 
-def test_a_database_of_djangos_is_not_taken_for_an_earlier_file(djangos: Path) -> None:
-    with pytest.raises(SourceError, match=r"is a database of Django's.*--database"):
-        open_source(str(djangos))
-    source = open_source(database="own")
-    assert not any(plan.hashed for plan in source.plans)
-    source.close()
+def in_file(path: Path) -> dict[str, Any]:
+    return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(path)}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def djangos(request: pytest.FixtureRequest, tmp_path: Path, django_db_blocker: Any) -> Any:
+    """A database of Django's own."""
+    given = in_file(tmp_path / "own.sqlite3")
+    if request.param == "postgresql":
+        server: Postgres = request.getfixturevalue("postgres")
+        server.create_database(name := f"h{uuid.uuid4().hex[:8]}")
+        given = server.settings(name)
+    with django_db_blocker.unblock(), own_database(given):
+        yield
+
+
+def test_a_database_of_djangos_is_not_taken_for_an_earlier_file(
+    tmp_path: Path, django_db_blocker: Any
+) -> None:
+    path = tmp_path / "own.sqlite3"
+    with django_db_blocker.unblock(), own_database(in_file(path)):
+        with pytest.raises(SourceError, match=r"is a database of Django's.*--database"):
+            open_source(str(path))
+        source = open_source(database="own")
+        assert not any(plan.hashed for plan in source.plans)
+        source.close()
 
 
 def test_one_that_an_earlier_release_has_left_is_migrated_first_and_its_users_stay_signed_in(
-    djangos: Path, tmp_path: Path
+    djangos: None,
 ) -> None:
     call_command("migrate", "daylight", BEFORE, database="own", verbosity=0)
     with pytest.raises(SourceError, match=r"run `manage\.py migrate --database own`"):
         open_source(database="own")
-    row = session("8d116ece", created_at=iso(NOW))
-    with open_file(djangos) as file:
-        insert(file, "user_sessions", row)
-        insert(file, "auth_sessions", {
-            "id": "device-1", "user_id": "ana", "device": "{}", "mfa_verified": 0,
-            "created_at": iso(NOW), "last_activity_at": iso(NOW), "expires_at": iso(NOW),
-        })  # fmt: skip
-        for at, session_id in enumerate(["8d116ece", None]):
-            insert(file, "usage_analytics", {
-                "key": f"ana/{at}", "user_id": "ana", "id": str(at), "event_type": "e",
-                "event_data": "{}", "timestamp": iso(NOW), "session_id": session_id,
-            })  # fmt: skip
+    at = {"expires_at": NOW, "created_at": NOW}
+    ids = ["8d116ece", "Zażółć.😀", None, ""]
+    for session_id in ids[:2]:
+        UserSession(session_id=session_id, user_id="ana", **at).save(using="own")
+        AuthSession(id=session_id, user_id="ana", **at).save(using="own")
+    for number, session_id in enumerate(ids):
+        of = {"id": str(number), "event_type": "e", "user_id": "ana", "session_id": session_id}
+        UsageAnalytics(**of).save(using="own")
+        AuditLog(**of, resource="r", action="a", outcome="success", source="s").save(using="own")
     for _ in range(2):
         call_command("migrate", database="own", verbosity=0)
-    with open_file(djangos) as file:
-        found = [
-            file.execute(f"SELECT {name} FROM {table} ORDER BY rowid").fetchall()
-            for table, name in (
-                ("user_sessions", "session_id"), ("auth_sessions", "id"),
-                ("usage_analytics", "session_id"),
-            )
-        ]  # fmt: skip
-    assert found == [
-        [(kept_id("8d116ece"),)], [(kept_id("device-1"),)], [(kept_id("8d116ece"),), (None,)]
-    ]  # fmt: skip
+    hashed = {kept_id(each) for each in ids[:2] if each}
+    for model, field, others in (
+        (UserSession, "session_id", set()), (AuthSession, "id", set()),
+        (UsageAnalytics, "session_id", {None, ""}), (AuditLog, "session_id", {None, ""}),
+    ):  # fmt: skip
+        found = model._base_manager.using("own").values_list(field, flat=True)
+        assert set(found) == hashed | others, model
