@@ -19,6 +19,7 @@ from dbcore import logs
 from dbcore.errors import DbcoreError
 from dbcore.leases import LeaseHeld
 from dbcore.models import MigrationRun, Sweep
+from dbcore.operators import operator
 from dbcore.progress import Watcher
 from dbcore.rights import in_words
 from dbcore.secrecy import Bare, mask_text, mask_texts
@@ -160,6 +161,7 @@ class Run(abc.ABC, Generic[Told, Record]):
     def begin_record(self, **described: Any) -> None:
         """Begin the record of this run, which holds the target's lease."""
         target, running = self.report.target, self.record_model.Status.RUNNING
+        described["options"] = {**described["options"], "operator": str(operator())}
         # Whoever holds the lease is alone: what still counts as running was killed.
         self.record_model.objects.filter(target=target, status=running).update(
             status=self.record_model.Status.INTERRUPTED,

@@ -4,6 +4,7 @@ declared in `settings/variables.py` and, those of the layer, in `dbcore/configur
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from pathlib import Path
 from typing import Any
@@ -41,29 +42,42 @@ STATIC_URL = "static/"
 # What explains an error to who develops shows no secret, whatever is among its variables.
 DEFAULT_EXCEPTION_REPORTER = "dbcore.monitoring.debug_pages.Reporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "dbcore.monitoring.debug_pages.Filter"
+STATIC_ROOT = VAR_DIR / "static"  # of collectstatic, for who has a web server serve them
+WHITENOISE_USE_FINDERS = True  # without it this process does, from where they are
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 INSTALLED_APPS = [
     "daylight.apps.DaylightConfig",
     "dbcore.apps.DbcoreConfig",
-    "django.contrib.admin",
+    "daylight.apps.StaffAdmin",  # django.contrib.admin, with our site
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "whitenoise.runserver_nostatic",  # before staticfiles: every server serves them the same way
     "django.contrib.staticfiles",
+    "axes",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "health_check",  # its page, which ours extends
 ]
 
 MIDDLEWARE = [
     "dbcore.monitoring.lines.requests.request_id",  # first: what the others log has it, too
+    "daylight.headers.security_headers",  # before all that answers by itself
     "dbcore.monitoring.starting.until_started",
     "django.middleware.security.SecurityMiddleware",
+    "daylight.static_files.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "daylight.trail.pages.AuditedPages",
+    "axes.middleware.AxesMiddleware",
 ]
 
 TEMPLATES = [
@@ -80,6 +94,41 @@ TEMPLATES = [
     }
 ]
 
+# --- Sign-in of staff (docs/sign-in.md) -----------------------------------------------------------
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # first: it refuses who has tried too often
+    "daylight.signin.backend.StaffBackend",
+]
+AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+    {"NAME": "daylight.trail.signins.PasswordChanges"},  # refuses none
+]
+SESSION_ENGINE = "daylight.signin.sessions"
+SESSION_COOKIE_AGE = 12 * 3600  # seconds from the sign-in, whatever is done meanwhile
+SESSION_SAVE_EVERY_REQUEST = False
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_AGE = SESSION_COOKIE_AGE
+LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
+ADMIN_TOTP_REQUIRED = found["ADMIN_TOTP_REQUIRED"]
+TRUSTED_PROXIES = found["DJANGO_TRUSTED_PROXIES"]
+OTP_TOTP_ISSUER = "Daylight"
+# How many failures are too many is said in daylight/signin/throttle.py.
+AXES_HANDLER = "daylight.signin.throttle.Throttle"
+AXES_USERNAME_CALLABLE = "daylight.signin.throttle.name_key"
+AXES_CLIENT_IP_CALLABLE = "daylight.signin.addresses.counted_address"
+AXES_LOCKOUT_CALLABLE = "daylight.signin.throttle.refusal"
+AXES_COOLOFF_TIME = dt.timedelta(minutes=30)
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 
 # --- Django's own database: admin logins, book-keeping, and in development the records ----------
 DATABASES = {"default": database(found["DATABASE_URL"], found), **replicas(found)}

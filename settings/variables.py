@@ -11,7 +11,7 @@ from dbcore.configuration import DBCORE, Configuration, Registry, Variable
 from dbcore.configuration.kinds import Boolean, Choice, Integer, ListOf, Number, Parsed, Text
 from dbcore.configuration.masks import without_account
 from dbcore.configuration.registry import ENVIRONMENTS, in_group
-from dbcore.configuration.variables import PRODUCTION
+from dbcore.configuration.variables import PRODUCTION, PROXY
 from dbcore.errors import ConfigurationError
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -133,7 +133,7 @@ _DJANGO = in_group(
         name="DJANGO_SECRET_KEY_FALLBACKS", secret=True,
         kind=ListOf(Text(r"[^\x00-\x1f]{50,}", f"{MIN_KEY} characters or more, without commas")),
         sentence="Former keys, with which sessions still count that began before the key was "
-        "changed. Take each out after two weeks.",
+        "changed. Take each out after a day.",
     ),
     Variable(
         name="DJANGO_ALLOWED_HOSTS", required=PRODUCTION,
@@ -151,6 +151,21 @@ _DJANGO = in_group(
     Variable(
         name="LOG_LEVEL", kind=Choice(LEVELS, folded=True), default="INFO",
         sentence="Of the layer and of Django; libraries say warnings and errors alone.",
+    ),
+)  # fmt: skip
+_SIGN_IN = in_group(
+    "Sign-in of staff",
+    Variable(
+        name="ADMIN_TOTP_REQUIRED", kind=Boolean(),
+        default={"": "false", "production": "true"},
+        sentence="Whether staff need an authenticator app besides their password; who has none "
+        "sets it up after signing in. Without it, it is their choice. See docs/sign-in.md.",
+    ),
+    Variable(
+        name="DJANGO_TRUSTED_PROXIES", kind=ListOf(PROXY),
+        sentence="Proxies whose X-Forwarded-For tells a client's address, which sign-ins are "
+        "counted by and the audit trail has; unix is one that comes through a socket. Each must "
+        "add the address that it sees, at the end. Empty: the address of the connection.",
     ),
 )  # fmt: skip
 _DATABASE = in_group(
@@ -287,10 +302,10 @@ def _mail_server(found: Configuration) -> Iterator[str]:
 
 
 DAYLIGHT = Registry(
-    (*_WHICH, *_DJANGO, *_DATABASE, *_CACHE, *_MAIL),
+    (*_WHICH, *_DJANGO, *_SIGN_IN, *_DATABASE, *_CACHE, *_MAIL),
     (_secret_key, _hosts, _debug, _books, _pool, _mail_server),
     {},
-    ("DAYLIGHT_", "DJANGO_", "CACHE_", "EMAIL_"),
+    ("ADMIN_", "DAYLIGHT_", "DJANGO_", "CACHE_", "EMAIL_"),
     (
         # Read by Django itself and by its commands.
         "DJANGO_SETTINGS_MODULE", "DJANGO_SUPERUSER_", "DJANGO_COLORS", "DJANGO_WATCHMAN_",

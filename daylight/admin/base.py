@@ -111,7 +111,7 @@ class RecordAdmin(ReadableAdmin):
         models.JSONField: {
             "form_class": IndentedJson,
             "widget": AdminTextareaWidget(
-                attrs={"rows": 8, "spellcheck": "false", "style": "font-family:monospace"}
+                attrs={"rows": 8, "spellcheck": "false", "class": "vLargeTextField db-json"}
             ),
         },
     }

@@ -29,6 +29,7 @@ class AuditLogAdmin(LargeTableAdmin):
         "resource",
         "outcome",
         "risk_level",
+        "actor",
         "user_id",
     )
     list_filter = (
@@ -42,7 +43,10 @@ class AuditLogAdmin(LargeTableAdmin):
     ordering = ("-timestamp",)
     fieldsets = (
         (None, {"fields": ("id", "timestamp", "event_type", "action", "resource", "outcome")}),
-        ("Who", {"fields": ("user_id", "session_id", "ip_address", "user_agent", "source")}),
+        (
+            "Who",
+            {"fields": ("actor", "user_id", "session_id", "ip_address", "user_agent", "source")},
+        ),
         ("What", {"fields": ("details", "changes")}),
         ("Judgement", {"fields": ("risk_level", "compliance_labels", "correlation_id")}),
     )

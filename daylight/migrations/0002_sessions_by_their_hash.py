@@ -1,5 +1,6 @@
 """Ids of sessions, which let in whoever bears them, are kept as their SHA-256. Who is signed in
-stays so: a session is found by the hash of what its device bears."""
+stays so: a session is found by the hash of what its device bears. And audit entries name who has
+acted, as the site or the operating system has authenticated them."""
 
 from django.db import migrations, models
 
@@ -36,6 +37,9 @@ class Migration(migrations.Migration):
     dependencies = [("daylight", "0001_initial")]
 
     operations = [
+        migrations.AddField(
+            "auditlog", "actor", models.CharField(max_length=255, null=True, blank=True)
+        ),
         migrations.RunPython(hash_ids, migrations.RunPython.noop),
         # Of this no database knows anything.
         migrations.SeparateDatabaseAndState(

@@ -69,6 +69,9 @@ class AuditLog(AppendOnly):
     timestamp = models.DateTimeField(default=timezone.now, db_index=True)
     event_type = models.CharField(max_length=64)
     user_id = owner_field(null=True, blank=True)
+    # Whom it was done by, as the site or the operating system has authenticated them: "staff:7
+    # boss", "os:deploy@web-1". Never a user's id, so it outlives the user's erasure.
+    actor = models.CharField(max_length=255, null=True, blank=True)
     session_id = hash_field(null=True, blank=True)
     resource = models.CharField(max_length=255)
     action = models.CharField(max_length=64)

@@ -40,7 +40,8 @@ class AuditService(Service):
         start: dt.datetime | None = None,
         end: dt.datetime | None = None,
     ) -> Page[AuditLog]:
-        """What the user did, from `start` to `end`, both inclusive where given.
+        """What the user did, and colleagues with their records, from `start` to `end`, both
+        inclusive where given.
 
         Eventually consistent on DynamoDB: the index follows a write within about a second.
         InvalidRecord (user_id, limit, cursor, start, end), StoreUnavailable.
@@ -80,8 +81,9 @@ def record_event(event: Mapping[str, Any]) -> None:
     begun = event["phase"] == "begun"
     audit_service.record(
         {
-            "event_type": "data_protection",
+            "event_type": event["kind"],
             "user_id": event["user"],
+            "actor": event["actor"],
             "resource": event["resource"],
             "action": event["action"],
             "outcome": AuditLog.Outcome.PARTIAL if begun else event["outcome"],
@@ -90,9 +92,11 @@ def record_event(event: Mapping[str, Any]) -> None:
                 "phase": event["phase"],
                 "who": event["who"],
                 "why": event["why"],
+                "os_user": event["os_user"],
+                "host": event["host"],
                 **event["details"],
             },
             "correlation_id": event["act"],
-            "source": "dbcore.retention",
+            "source": "dbcore.retention" if event["kind"] == "data_protection" else "command",
         }
     )

@@ -1,4 +1,5 @@
-"""What was measured over time, as charts: SVG inside a page, without a script."""
+"""What was measured over time, as charts: SVG inside a page, with neither a script nor a style in
+it. How it looks is said in static/dbcore/pages.css."""
 
 from __future__ import annotations
 
@@ -9,20 +10,12 @@ from typing import Any
 
 import pygal
 from django.utils.safestring import SafeString, mark_safe
-from pygal.style import Style
 
 # pygal's hook for plug-ins, of which we have none, has no find_spec: on Python 3.11 every import
 # after it would warn.
 sys.meta_path[:] = [each for each in sys.meta_path if type(each).__module__ != "pygal"]
 
 POINTS = 60  # of a line, about
-_STYLE = Style(
-    background="transparent", plot_background="transparent", font_family="inherit",
-    foreground="currentColor", foreground_strong="currentColor", foreground_subtle="currentColor",
-    colors=("#417690", "#ba2121", "#f5a623", "#3c763d", "#79589f"), opacity=".9",
-    label_font_size=15, major_label_font_size=15, legend_font_size=17, title_font_size=20,
-    no_data_font_size=20, guide_stroke_color="#8888", major_guide_stroke_color="#8888",
-)  # fmt: skip
 
 
 def line_chart(
@@ -31,7 +24,7 @@ def line_chart(
     """A line for each name over the same moments (UTC); None is a gap. Names are from closed sets:
     pygal escapes them all the same."""
     chart = pygal.Line(
-        title=title, width=900, height=320, style=_STYLE, js=(), dots_size=1.5,
+        title=title, width=900, height=320, css=(), js=(), dots_size=1.5,
         include_x_axis=True, min_scale=2, max_scale=5, legend_at_bottom=True,
         show_minor_x_labels=False, x_labels_major_every=max(len(moments) // 6, 1),
         truncate_label=-1, truncate_legend=-1, disable_xml_declaration=True,
@@ -40,15 +33,16 @@ def line_chart(
     chart.x_labels = [f"{moment:%H:%M}" for moment in moments]
     for name, values in lines.items():
         chart.add(name, [None if value is None else round(value, 3) for value in values])
-    chart.add_xml_filter(_without_scripts)
+    chart.add_xml_filter(_bare)
     drawn: str = chart.render(is_unicode=True)
     return mark_safe(drawn)
 
 
-def _without_scripts(root: Any) -> Any:
-    """pygal's tooltips: a page with a content security policy would refuse them, and log it."""
+def _bare(root: Any) -> Any:
+    """Without what the page's policy would refuse: styles, and the script of pygal's tooltips."""
     for parent in root.iter():
+        parent.attrib.pop("style", None)
         for child in list(parent):
-            if child.tag == "script":
+            if child.tag in ("script", "style") or child.attrib.get("class") == "tooltip":
                 parent.remove(child)
     return root

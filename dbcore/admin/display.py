@@ -7,7 +7,7 @@ import datetime as dt
 import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db import models
@@ -22,11 +22,7 @@ EMPTY = "-"
 
 def preformatted(text: str) -> SafeString:
     """Text as it is, in a box that scrolls: a row may be hundreds of kilobytes."""
-    return format_html(
-        '<pre style="margin:0;max-height:32em;overflow:auto;white-space:pre-wrap;'
-        'overflow-wrap:anywhere">{}</pre>',
-        text,
-    )
+    return format_html('<pre class="db-text">{}</pre>', text)
 
 
 def json_text(value: Any, *, indent: int | None = None, encoder: Any = None) -> str:
@@ -59,6 +55,9 @@ def json_display(name: str) -> Any:
 
 class ReadableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """An admin whose JSON can be read by who may view and not change."""
+
+    class Media:
+        css: ClassVar = {"all": ("dbcore/pages.css",)}
 
     list_per_page = 50
     show_full_result_count = False
@@ -104,7 +103,7 @@ def _rows_of(part: Any) -> list[dict[str, Any]] | None:
 
 def _cell(value: Any) -> SafeString:
     if isinstance(value, int) and not isinstance(value, bool):
-        return format_html('<td style="text-align:right">{}</td>', f"{value:,}")
+        return format_html('<td class="db-number">{}</td>', f"{value:,}")
     if value is None:
         return format_html("<td>{}</td>", EMPTY)
     text = value if isinstance(value, str) else json_text(value)
@@ -120,8 +119,7 @@ def _table(title: str, rows: Sequence[Mapping[str, Any]]) -> SafeString:
         ((format_html_join("", "{}", ((_cell(row.get(c)),) for c in columns)),) for row in rows),
     )
     return format_html(
-        '<table style="margin-bottom:1em"><caption style="text-align:left;font-weight:600">{}'
-        "</caption><thead><tr>{}</tr></thead><tbody>{}</tbody></table>",
+        "<table><caption>{}</caption><thead><tr>{}</tr></thead><tbody>{}</tbody></table>",
         title.replace("_", " "),
         head,
         body,
@@ -145,7 +143,7 @@ def report_html(report: Any) -> SafeString | str:
             parts.append(_table(key, rows))
         elif key not in single and value:
             parts.append(format_html("<p><b>{}</b></p>{}", key, pretty_json(value)))
-    return format_html('<div style="overflow-x:auto">{}</div>', _joined(parts))
+    return format_html('<div class="db-report">{}</div>', _joined(parts))
 
 
 def _joined(parts: Iterable[SafeString | str]) -> SafeString:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import re
 from collections.abc import Iterator
 
@@ -27,6 +28,7 @@ from dbcore.configuration.reading import Configuration
 from dbcore.configuration.registry import Registry, Variable, in_group
 from dbcore.configuration.retired import RETIRED
 from dbcore.errors import ConfigurationError
+from dbcore.peers import UNIX
 
 PUBLISHED_KEY = "development:ZGV2ZWxvcG1lbnQgb25seSwgbm90IGEgc2VjcmV0ISE="
 PRODUCTION = ("production",)
@@ -39,6 +41,18 @@ _KMS = Text(r"[a-zA-Z0-9:/_-]{1,2048}", "the id, ARN or alias/NAME of a KMS key"
 _TOKEN = Text(r"[\x21-\x7e]{16,512}", "16 to 512 printable characters without blanks")
 _ADDRESS = re.compile(r"[^\s@<>,;\x00-\x1f]{1,64}@[^\s@<>,;\x00-\x1f]{1,255}")
 _KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def _proxy(text: str) -> None:
+    if text == UNIX:
+        return
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+PROXY = Parsed(_proxy, "an address, a network, or unix")
 
 
 def _endpoint(what: str) -> Parsed:
@@ -403,7 +417,7 @@ _MONITORING = in_group(
     ),
     Variable(
         name="REQUEST_ID_PROXIES",
-        kind=ListOf(Parsed(lambda text: _proxy(text), "an address, a network, or unix")),
+        kind=ListOf(PROXY),
         sentence="Proxies whose X-Request-ID is taken over; unix is one that comes through a "
         "socket. They must replace what clients send. Empty: each request gets a new id.",
     ),
@@ -509,17 +523,6 @@ _ERRORS = in_group(
         sentence="Of requests that are traced, each with a span for every database call.",
     ),
 )  # fmt: skip
-
-
-def _proxy(text: str) -> None:
-    import ipaddress
-
-    if text == "unix":
-        return
-    try:
-        ipaddress.ip_network(text)
-    except ValueError as error:
-        raise ConfigurationError(str(error)) from None
 
 
 DBCORE = Registry(

@@ -4,7 +4,6 @@ write them. Nothing here may take silence for consent."""
 from __future__ import annotations
 
 import datetime as dt
-import getpass
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
@@ -14,17 +13,9 @@ from django.core.management.base import CommandError
 _DAY = dt.timedelta(days=1)
 
 
-def login_name() -> str:
-    """Who is at work, as far as the machine knows."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return "unknown"
-
-
 def add_signature(parser: ArgumentParser, *, required: bool) -> None:
     """--who and --why, for the audit trail."""
-    who = "who asks for it" if required else "who asks for it (default: the login name)"
+    who = "who asks for it" if required else "who asks for it (default: the account that runs this)"
     parser.add_argument("--who", metavar="NAME", required=required, help=f"{who}; audited")
     parser.add_argument(
         "--why", metavar="TEXT", required=required, default=None if required else "",

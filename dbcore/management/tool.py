@@ -7,8 +7,8 @@ import json
 import os
 import sys
 from argparse import RawDescriptionHelpFormatter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any, NoReturn, Protocol
 
 from django.conf import settings
@@ -22,7 +22,9 @@ from django.core.management.base import (
 
 from dbcore import logs
 from dbcore.management.saying import Errors, Plain, Saying, is_logged
+from dbcore.operators import operator
 from dbcore.printable import printable, sentence
+from dbcore.retention.audit import Act, accounted, noted
 from dbcore.secrecy import Bare, mask_text, mask_texts
 
 
@@ -93,6 +95,11 @@ class ToolCommand(PlainCommand):
 
     epilog = ""
 
+    def act(self, given: Mapping[str, Any]) -> str:
+        """What the audit trail calls this call; "" for one that changes and shows no record, or
+        writes its own entries there."""
+        return ""
+
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         kwargs.update(epilog=self.epilog, formatter_class=RawDescriptionHelpFormatter)
         parser = super().create_parser(prog_name, subcommand, **kwargs)
@@ -125,12 +132,24 @@ class ToolCommand(PlainCommand):
                 raise
 
     def _execute(self, *args: Any, **given: Any) -> str | None:
-        if not settings.SENTRY_DSN:
-            return super().execute(*args, **given)
-        from dbcore.monitoring.sentry.commands import watched
+        with ExitStack() as around:
+            if settings.SENTRY_DSN:
+                from dbcore.monitoring.sentry.commands import watched
 
-        with watched(self._name()):
+                around.enter_context(watched(self._name()))
+            self._account(given, around)
             return super().execute(*args, **given)
+
+    def _account(self, given: Mapping[str, Any], around: ExitStack) -> None:
+        """See that the audit trail has this call: who says so, and the account that runs it."""
+        who, why = given.get("who") or operator().user, given.get("why") or ""
+        action = self.act(given)
+        if not (action or "who" in given):
+            return
+        # Its run's id, which its records have, too; a new one would take that away from them.
+        run = logs.ids()["run_id"]
+        act = Act(action or self._name(), "command", who, why, id=run, kind="command")
+        around.enter_context(noted(act) if action else accounted(act))
 
     def end(self, report: Ended) -> NoReturn:
         """Exit with the status of what was done; Sentry is told of a failure."""

@@ -34,7 +34,8 @@ class Reporter(ExceptionReporter):
             # Django has made texts of them.
             frame["vars"] = _each(frame.get("vars", ()))
         data |= {name: _each(data[name]) for name in _ITEMS if name in data}
-        return data | {name: mask_secrets(data[name]) for name in _TEXTS if data.get(name)}
+        # Django 6.0 gives the error itself.
+        return data | {name: mask_secrets(str(data[name])) for name in _TEXTS if data.get(name)}
 
 
 def _each(items: Iterable[tuple[Any, Any]]) -> list[tuple[Any, Any]]:

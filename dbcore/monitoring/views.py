@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 
 from dbcore.addresses import is_loopback
 from dbcore.monitoring.export import exposition
+from dbcore.monitoring.staff import is_staff
 
 # What proxies say of the client behind them: then an address of this machine is the proxy's.
 _FORWARDED = (
@@ -31,7 +32,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 def may_read(request: HttpRequest) -> bool:
     """Whether whoever asks may see how the layer does."""
-    return _has_token(request) or _is_here(request) or _is_staff(request)
+    return _has_token(request) or _is_here(request) or is_staff(request)
 
 
 def _has_token(request: HttpRequest) -> bool:
@@ -45,8 +46,3 @@ def _is_here(request: HttpRequest) -> bool:
     if any(header in request.META for header in _FORWARDED):
         return False
     return is_loopback(request.META.get("REMOTE_ADDR", ""))  # a Unix socket has no address
-
-
-def _is_staff(request: HttpRequest) -> bool:
-    user = getattr(request, "user", None)
-    return user is not None and user.is_active and user.is_staff

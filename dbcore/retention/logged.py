@@ -116,6 +116,10 @@ AUDIT_ENDLESS = Event(
     LOGGER, (ERROR,), "audit trail lacks the end of a failed act", ("act", "error"),
     "an act failed, and that could not be written to the audit trail",
 )  # fmt: skip
+AUDIT_MISSING = Event(
+    LOGGER, (ERROR,), "audit trail lacks an entry", ("act", "action", "phase", "error"),
+    "a command that goes on without the audit trail could not write there",
+)  # fmt: skip
 # Nothing is wrong with the layer: somebody asked for it, or the law forbids it.
 NO_FAULT = (Interrupted, KeyboardInterrupt, LeaseHeld, HeldByLaw)
 

@@ -6,10 +6,7 @@ process at a time sweeps a target.
 
 from __future__ import annotations
 
-import getpass
 import math
-import os
-from contextlib import suppress
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -177,10 +174,3 @@ class RetentionSweep(Run[SweepReport, Sweep]):
         record.deleted = self.report.total("deleted")
         record.resumed_deleted = self.report.resumed_deleted
         record.held = self.report.total("held")
-
-
-def process_user() -> str:
-    """Who runs this process, as the operating system has it."""
-    with suppress(OSError, KeyError):
-        return getpass.getuser()
-    return f"uid {os.getuid()}"

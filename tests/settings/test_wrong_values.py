@@ -33,6 +33,7 @@ ENDPOINT = (
     "https://u:hunter2@x.internal", "https://x.internal/path", "https://x.internal:0",
     "https://x.internal:99999", "https://x y", "//x.internal", "http://127.0.0.1.nip.io",
 )  # fmt: skip
+PROXIES = ("proxy.internal", "10.0.0.0/33", "10.0.0.1,,unix", "Unix", "10.0.0.1/8")
 PATH = ("a\x00b", "a\nb")
 KMS = ("key id", "alias/ü", "a;b")
 WRONG: dict[str, tuple[str, ...]] = {
@@ -42,6 +43,8 @@ WRONG: dict[str, tuple[str, ...]] = {
     "DJANGO_SECRET_KEY_FALLBACKS": ("short-hunter2", ",", "x" * 50 + ",,"),
     "DJANGO_ALLOWED_HOSTS": ("", ",", "a b", "https://daylight.internal", "host/path", "a,,b"),
     "DJANGO_CSRF_TRUSTED_ORIGINS": ("daylight.internal", "https://", "ftp://x", "https://x/p", "*"),
+    "ADMIN_TOTP_REQUIRED": BOOLEAN,
+    "DJANGO_TRUSTED_PROXIES": PROXIES,
     "LOG_LEVEL": ("", "loud", "20", "WARN", "INFO,DEBUG"),
     "DATABASE_URL": (
         "", "daylight", "mysql://u:hunter2@db.internal/d", "postgres://u:hunter2@db.internal/",
@@ -120,7 +123,7 @@ WRONG: dict[str, tuple[str, ...]] = {
     "DB_CLOUDWATCH_ENDPOINT": ENDPOINT,
     "METRICS_TOKEN": ("hunter2", "with blank hunter2", "ü" * 20),
     "PROMETHEUS_MULTIPROC_DIR": PATH,
-    "REQUEST_ID_PROXIES": ("proxy.internal", "10.0.0.0/33", "10.0.0.1,,unix", "Unix", "10.0.0.1/8"),
+    "REQUEST_ID_PROXIES": PROXIES,
     "DB_HEALTH_DEADLINE": (*NUMBER, "0", "301"),
     "DB_HEALTH_DISK_WARNING": SHARE,
     "DB_HEALTH_DISK_CRITICAL": (*SHARE, "0.5"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -46,6 +47,9 @@ class Command(ToolCommand):
             default="text",
             help="text for people (default), or JSON",
         )
+
+    def act(self, given: Mapping[str, Any]) -> str:
+        return f"{given['action']}_dead_letters"
 
     def handle(self, *args: Any, **given: Any) -> None:
         if given["action"] == "show":

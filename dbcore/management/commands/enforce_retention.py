@@ -5,15 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Mapping
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
 from dbcore.management.tool import ToolCommand
+from dbcore.operators import operator
 from dbcore.progress import Silence, Words, watcher
 from dbcore.retention.options import SweepOptions, nobody
 from dbcore.retention.report import SKIPPED
-from dbcore.retention.sweep import enforce_retention, process_user
+from dbcore.retention.sweep import enforce_retention
 from dbcore.retention.text_report import print_report
 
 EPILOG = """
@@ -126,6 +128,9 @@ class Command(ToolCommand):
         )  # fmt: skip
         out.add_argument("--quiet", action="store_true", help="no progress on standard error")
 
+    def act(self, given: Mapping[str, Any]) -> str:
+        return "" if given["dry_run"] else "enforce_retention"
+
     def handle(self, *args: Any, **given: Any) -> None:
         options = SweepOptions(
             tables=tuple(given["table"]),
@@ -137,7 +142,7 @@ class Command(ToolCommand):
             look_back=given["look_back"],
             if_free=given["if_free"],
             as_of=given["as_of"],
-            who=process_user(),
+            who=operator().user,
             ask=nobody if given["no_input"] else self._ask,
         )
         watch = Silence() if given["quiet"] else watcher(Words("records", "left alone"))

@@ -12,8 +12,9 @@ from django.core.management.base import CommandError
 
 from dbcore import bookkeeping
 from dbcore.errors import DbcoreError
-from dbcore.management.people import add_signature, login_name
+from dbcore.management.people import add_signature
 from dbcore.management.tool import ToolCommand
+from dbcore.operators import operator
 from dbcore.retention.export import ExportReport, export_user, without_personal_records
 from dbcore.retention.plain_files import new_file
 from dbcore.rights import in_words
@@ -66,7 +67,7 @@ class Command(ToolCommand):
     def _export(self, given: dict[str, Any]) -> ExportReport:
         options = {
             "archives": not given["no_archives"],
-            "who": given["who"] or login_name(),
+            "who": given["who"] or operator().user,
             "why": given["why"],
         }
         if given["output"] is None:

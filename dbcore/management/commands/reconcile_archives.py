@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -47,6 +48,9 @@ class Command(ToolCommand):
             help="text for people (default), or JSON",
         )  # fmt: skip
         parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+
+    def act(self, given: Mapping[str, Any]) -> str:
+        return "" if given["dry_run"] else "reconcile_archives"
 
     def handle(self, *args: Any, **given: Any) -> None:
         watch = Silence() if given["quiet"] else watcher(Words("archives", "not proven"))

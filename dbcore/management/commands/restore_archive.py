@@ -11,8 +11,9 @@ from django.core.management.base import CommandError
 
 from dbcore import bookkeeping
 from dbcore.errors import DbcoreError
-from dbcore.management.people import add_signature, agrees, day_or_instant, end_of, login_name
+from dbcore.management.people import add_signature, agrees, day_or_instant, end_of
 from dbcore.management.tool import ToolCommand
+from dbcore.operators import operator
 from dbcore.progress import RECORDS, Silence, watcher
 from dbcore.retention.restore import RestoreOptions, restore
 from dbcore.retention.restore_report import RestoreReport
@@ -119,7 +120,7 @@ class Command(ToolCommand):
             folder=given["export_to"],
             overwrite=given["overwrite"],
             dry_run=given["dry_run"],
-            who=given["who"] or login_name(),
+            who=given["who"] or operator().user,
             why=given["why"],
         )
         question = "--overwrite puts archived records over newer ones. Go on?"

@@ -23,6 +23,7 @@ from dbcore.monitoring.health.changes import CHANGES
 from dbcore.monitoring.health.recent import Recent
 from dbcore.monitoring.health.report import health_report
 from dbcore.monitoring.health.results import CheckResult, Status, worst
+from dbcore.monitoring.staff import is_staff
 from dbcore.monitoring.starting import STARTING
 
 DECISIVE = ("primary_store", "tables")  # without these no request can be served
@@ -127,8 +128,4 @@ def _is_staff(request: HttpRequest) -> bool:
     if settings.SESSION_COOKIE_NAME not in request.COOKIES:
         return False
 
-    def ask() -> bool:
-        user = request.user
-        return bool(user.is_active and getattr(user, "is_staff", False))
-
-    return in_time({"staff": ask}, STAFF_DEADLINE)["staff"] is True
+    return in_time({"staff": lambda: is_staff(request)}, STAFF_DEADLINE)["staff"] is True

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import ipaddress
 import re
 import uuid
 from collections.abc import Awaitable, Callable
@@ -17,9 +15,9 @@ from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
 from dbcore.logs import begin_request, end_request
+from dbcore.peers import is_among
 
 HEADER = "X-Request-ID"
-UNIX = "unix"  # a proxy that comes through a socket of this machine
 _WELL_FORMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{7,63}")
 
 Answer = HttpResponseBase
@@ -51,28 +49,14 @@ def request_id(
 
 def _begin(request: HttpRequest) -> str:
     given = request.headers.get(HEADER, "")
-    if not (_WELL_FORMED.fullmatch(given) and _is_trusted(request.META.get("REMOTE_ADDR", ""))):
+    if not (_WELL_FORMED.fullmatch(given) and _is_trusted(request)):
         given = str(uuid.uuid4())
     begin_request(given)
     return given
 
 
-def _is_trusted(address: str) -> bool:
-    given = tuple(settings.REQUEST_ID_PROXIES)
-    if not given:
-        return False
-    if not address:
-        return UNIX in given
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(found in network for network in _networks(given))
-
-
-@functools.lru_cache(maxsize=8)
-def _networks(given: tuple[str, ...]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    return [ipaddress.ip_network(each) for each in given if each != UNIX]
+def _is_trusted(request: HttpRequest) -> bool:
+    return is_among(request.META.get("REMOTE_ADDR", ""), tuple(settings.REQUEST_ID_PROXIES))
 
 
 # Not when the view has returned: an answer that streams is still being made, and Django logs later.
