@@ -4,9 +4,9 @@ from settings import settings_module
 
 settings_module(serves=True)  # before anything that reads the environment when it is imported
 
-from django.core.asgi import get_asgi_application  # noqa: E402
+from dbcore.odd_requests import asgi_application  # noqa: E402
 
-application = get_asgi_application()
+application = asgi_application()
 
 from daylight.database import initialize_database  # noqa: E402  # needs the settings
 from dbcore.monitoring.starting import begin  # noqa: E402

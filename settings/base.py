@@ -66,6 +66,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "dbcore.monitoring.lines.requests.request_id",  # first: what the others log has it, too
     "daylight.headers.security_headers",  # before all that answers by itself
+    "dbcore.odd_requests.refuse_odd_requests",
     "dbcore.monitoring.starting.until_started",
     "django.middleware.security.SecurityMiddleware",
     "daylight.static_files.StaticFiles",

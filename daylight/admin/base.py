@@ -17,9 +17,13 @@ from django.utils import timezone
 
 from daylight.admin.lists import BoundedPaginator, ExpiryFilter, is_live
 from dbcore.admin import ReadableAdmin, json_text
+from dbcore.attributes import MAX_NESTING
 from dbcore.errors import InvalidValue
 from dbcore.fields import RecordKeyField
 from dbcore.items import ItemLayout, layout_of
+from dbcore.json_numbers import is_too_deep
+from dbcore.stores.errors import InvalidRecord
+from dbcore.stores.validation import check_fields, check_item, values_of
 
 STAMPS = ("created_at", "updated_at")
 
@@ -56,6 +60,24 @@ class PlainText(forms.CharField):
 class IndentedJson(forms.JSONField):
     """A JSON object or list, indented. Left empty it is the model's default, not null."""
 
+    def to_python(self, value: Any) -> Any:
+        try:
+            found = super().to_python(value)
+        except InvalidValue as error:
+            raise forms.ValidationError(f"This {error}.", code="invalid") from None
+        if is_too_deep(found):
+            raise forms.ValidationError(
+                f"This is nested deeper than {MAX_NESTING} levels.", code="invalid"
+            )
+        return found
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        try:
+            found = super().bound_data(data, initial)
+        except InvalidValue:
+            return InvalidJSONInput(data)
+        return InvalidJSONInput(data) if is_too_deep(found) else found  # as it was typed
+
     def prepare_value(self, value: Any) -> Any:
         if value is None or isinstance(value, InvalidJSONInput):
             return value
@@ -75,6 +97,8 @@ class RecordForm(forms.ModelForm):  # type: ignore[type-arg]
                 cleaned[name] = getattr(self.instance, name)
             elif value is None and not field.null:
                 cleaned[name] = field.get_default()  # a JSON field that was emptied
+            elif value == "" and field.null and not field.empty_strings_allowed:
+                cleaned[name] = None  # as it is saved
         if adding and not self.errors:
             self._check_key_is_free(cleaned)
         return cleaned
@@ -84,10 +108,12 @@ class RecordForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.errors:
             return
         record: models.Model = self.instance
-        layout = layout_of(type(record))
+        layout, values = layout_of(type(record)), values_of(record)
         try:
-            layout.to_item({name: getattr(record, name) for name in layout.by_name})
-        except InvalidValue as error:
+            # What nobody touched may be what would be refused today.
+            check_fields(layout, values, [each for each in self.changed_data if each in values])
+            check_item(layout, values)
+        except InvalidRecord as error:
             self.add_error(None, f"DynamoDB could not keep this record: {error}.")
 
     def _check_key_is_free(self, cleaned: dict[str, Any]) -> None:

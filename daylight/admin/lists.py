@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import cached_property
 
+from dbcore.admin import READING_ERRORS
 from dbcore.items import layout_of
 
 COUNT_LIMIT = 10_000  # rows; beyond it a list says "over 10,000" and asks to be narrowed
@@ -70,7 +71,10 @@ class RecentValuesFilter(admin.AllValuesFieldListFilter):
     ) -> None:
         super().__init__(field, request, params, model, model_admin, field_path)
         latest = model_admin.get_queryset(request).order_by(*model_admin.get_ordering(request))
-        values = set(latest.values_list(field.name, flat=True)[:RECENT])
+        try:
+            values = set(latest.values_list(field.name, flat=True)[:RECENT])
+        except READING_ERRORS:
+            values = set()  # one of them cannot be read, as the list says
         values.update(self.lookup_val or ())  # what is chosen stays on offer
         offered: Any = sorted(values, key=lambda value: (value is None, str(value)))
         self.lookup_choices = offered

@@ -9,6 +9,8 @@ from django.contrib import admin
 from daylight.admin.base import LargeTableAdmin, RecordAdmin
 from daylight.admin.lists import RecentValuesFilter
 from daylight.models import Location, LocationHistory, Plan
+from dbcore.admin import text_of
+from dbcore.printable import shortened
 
 
 @admin.register(Plan)
@@ -48,5 +50,5 @@ class LocationHistoryAdmin(LargeTableAdmin):
         """Latitude and longitude, where the location has them; else what there is, shortened."""
         location = record.location
         if isinstance(location, dict) and {"lat", "lng"} <= location.keys():
-            return f"{location['lat']},\N{NO-BREAK SPACE}{location['lng']}"
-        return str(location)[:60]
+            return f"{text_of(location['lat'])},\N{NO-BREAK SPACE}{text_of(location['lng'])}"
+        return shortened(text_of(location), 60)

@@ -9,6 +9,7 @@ from django.contrib import admin
 from daylight.admin.base import LargeTableAdmin, RecordAdmin, SessionAdmin
 from daylight.admin.lists import RecentValuesFilter
 from daylight.models import AuditLog, AuthSession, Permission, Role
+from dbcore.admin import text_of
 
 
 @admin.register(AuthSession)
@@ -62,7 +63,8 @@ class RoleAdmin(RecordAdmin):
 
     @admin.display(description="inherits from")
     def inherits(self, role: Role) -> str:
-        return ", ".join(map(str, role.inherited_roles))
+        roles = role.inherited_roles
+        return ", ".join(map(text_of, roles if isinstance(roles, list) else [roles]))
 
 
 @admin.register(Permission)

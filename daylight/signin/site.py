@@ -1,5 +1,5 @@
-"""Daylight's admin site: who is let in, and by which pages. Every model's pages write what is
-changed in them to the audit trail, whoever registers them."""
+"""Daylight's admin site: who is let in, and by which pages. Every model's pages stand whatever is
+asked of them, and write what is changed in them to the audit trail, whoever registers them."""
 
 from __future__ import annotations
 
@@ -36,9 +36,12 @@ class StaffSite(admin.AdminSite):
         admin_class: type[admin.ModelAdmin[Any]] | None = None,
         **options: Any,
     ) -> None:
-        """Register pages, which are audited."""
+        """Register pages, which are audited and guarded."""
+        from dbcore.admin.guarded import GuardedAdmin  # it registers pages itself, on this site
+
         given = admin_class or admin.ModelAdmin
-        audited = type(given.__name__, (Audited, given), {"__module__": given.__module__})
+        guarded = (given,) if issubclass(given, GuardedAdmin) else (GuardedAdmin, given)
+        audited = type(given.__name__, (Audited, *guarded), {"__module__": given.__module__})
         one = isinstance(model_or_iterable, ModelBase)
         models: Any = [model_or_iterable] if one else model_or_iterable
         shown = [model for model in models if model._meta.app_label not in _SECRET]

@@ -1,9 +1,13 @@
 """The layer's book-keeping in Django's admin, by subject, to read and never to change."""
 
 from dbcore.admin import migration, monitoring, retention
-from dbcore.admin.display import ReadableAdmin, json_display, json_text, preformatted
+from dbcore.admin.display import ReadableAdmin, json_display, json_text, preformatted, text_of
+from dbcore.admin.guarded import GuardedAdmin
+from dbcore.admin.unreadable import READING_ERRORS
 
 __all__ = [
+    "READING_ERRORS",
+    "GuardedAdmin",
     "ReadableAdmin",
     "json_display",
     "json_text",
@@ -11,4 +15,5 @@ __all__ = [
     "monitoring",
     "preformatted",
     "retention",
+    "text_of",
 ]

@@ -10,14 +10,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin.utils import quote
 from django.db import models
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from dbcore.admin.guarded import GuardedAdmin
 from dbcore.secrecy import mask_values
 
 EMPTY = "-"
+TOO_DEEP = "(nested too deep to be shown)"
 
 
 def preformatted(text: str) -> SafeString:
@@ -28,17 +32,33 @@ def preformatted(text: str) -> SafeString:
 def json_text(value: Any, *, indent: int | None = None, encoder: Any = None) -> str:
     """A JSON value as a page can show it: a lone surrogate, which is one reason for a dead letter,
     is no text that a page could be sent with, and stays escaped."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent, cls=encoder)
     try:
+        text = json.dumps(value, ensure_ascii=False, indent=indent, cls=encoder)
         text.encode()
     except UnicodeEncodeError:
         return json.dumps(value, indent=indent, cls=encoder)
+    except RecursionError:
+        return TOO_DEEP
     return text
+
+
+def text_of(value: Any) -> str:
+    """Any JSON value on one line, as a page can be sent with it."""
+    text = value if isinstance(value, str) else json_text(value)
+    return text.encode(errors="backslashreplace").decode()
 
 
 def pretty_json(value: Any) -> SafeString | str:
     """A JSON value, indented."""
     return EMPTY if value is None else preformatted(json_text(value, indent=2))
+
+
+def link_to(model: type[models.Model], key: str | None) -> SafeString | str:
+    """A link to a record's page. The record itself, which may be unreadable, is not looked at."""
+    if not key:
+        return EMPTY
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
+    return format_html('<a href="{}">{}</a>', reverse(name, args=[quote(key)]), key)
 
 
 @functools.cache
@@ -53,7 +73,7 @@ def json_display(name: str) -> Any:
     return admin.display(description=name.replace("_", " "))(display)
 
 
-class ReadableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ReadableAdmin(GuardedAdmin):
     """An admin whose JSON can be read by who may view and not change."""
 
     class Media:
@@ -106,13 +126,14 @@ def _cell(value: Any) -> SafeString:
         return format_html('<td class="db-number">{}</td>', f"{value:,}")
     if value is None:
         return format_html("<td>{}</td>", EMPTY)
-    text = value if isinstance(value, str) else json_text(value)
-    return format_html("<td>{}</td>", text)
+    return format_html("<td>{}</td>", text_of(value))
 
 
 def _table(title: str, rows: Sequence[Mapping[str, Any]]) -> SafeString:
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    head = format_html_join("", "<th>{}</th>", ((name.replace("_", " "),) for name in columns))
+    head = format_html_join(
+        "", "<th>{}</th>", ((text_of(name).replace("_", " "),) for name in columns)
+    )
     body = format_html_join(
         "",
         "<tr>{}</tr>",
@@ -120,7 +141,7 @@ def _table(title: str, rows: Sequence[Mapping[str, Any]]) -> SafeString:
     )
     return format_html(
         "<table><caption>{}</caption><thead><tr>{}</tr></thead><tbody>{}</tbody></table>",
-        title.replace("_", " "),
+        text_of(title).replace("_", " "),
         head,
         body,
     )
@@ -142,7 +163,7 @@ def report_html(report: Any) -> SafeString | str:
         if rows is not None:
             parts.append(_table(key, rows))
         elif key not in single and value:
-            parts.append(format_html("<p><b>{}</b></p>{}", key, pretty_json(value)))
+            parts.append(format_html("<p><b>{}</b></p>{}", text_of(key), pretty_json(value)))
     return format_html('<div class="db-report">{}</div>', _joined(parts))
 
 

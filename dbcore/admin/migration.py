@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from dbcore.admin.display import ViewOnlyAdmin, pretty_json, report_html, took
+from dbcore.admin.display import ViewOnlyAdmin, link_to, pretty_json, report_html, took
 from dbcore.letters import shown_row
 from dbcore.models import Checkpoint, DeadLetter, Deployment, MigrationRun
 from dbcore.printable import shortened
@@ -108,6 +108,8 @@ class ResolvedFilter(admin.SimpleListFilter):
 class DeadLetterAdmin(ViewOnlyAdmin):
     list_display = ("key", "source_table", "reason_short", "created_at", "resolved")
     list_filter = (ResolvedFilter, "source_table", "created_at")
+    linked_lookups = ("run__id__exact",)
+    never_raw = ("row",)
     search_fields = ("key", "row_ref", "reason", "source", "target", "run__id")
     date_hierarchy = "created_at"
     ordering = ("-created_at", "-id")
@@ -115,7 +117,7 @@ class DeadLetterAdmin(ViewOnlyAdmin):
         (None, {"fields": ("reason", "key", "row_shown")}),
         ("Where it is from", {"fields": ("source", "source_table", "row_ref")}),
         ("Where it was to go", {"fields": ("target", "table")}),
-        ("When", {"fields": ("run", "copy_pass", "created_at", "resolved_at")}),
+        ("When", {"fields": ("run_shown", "copy_pass", "created_at", "resolved_at")}),
     )
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
@@ -132,6 +134,10 @@ class DeadLetterAdmin(ViewOnlyAdmin):
     @admin.display(description="reason", ordering="reason")
     def reason_short(self, letter: DeadLetter) -> str:
         return shortened(letter.reason, 120)
+
+    @admin.display(description="run")
+    def run_shown(self, letter: DeadLetter) -> SafeString | str:
+        return link_to(MigrationRun, letter.run_id)
 
     @admin.display(description="resolved", boolean=True, ordering="resolved_at")
     def resolved(self, letter: DeadLetter) -> bool:

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from dbcore.admin.display import EMPTY, ViewOnlyAdmin, pretty_json
+from dbcore.admin.display import EMPTY, ViewOnlyAdmin, pretty_json, text_of
 from dbcore.models import AlertDelivery, AlertState
 from dbcore.printable import shortened
 
@@ -44,6 +44,7 @@ class AlertStateAdmin(ViewOnlyAdmin):
 class AlertDeliveryAdmin(ViewOnlyAdmin):
     list_display = ("created_at", "channel", "event", "state", "attempts", "answer_short")
     list_filter = ("state", "channel", "created_at")
+    linked_lookups = ("incident__exact",)
     search_fields = ("id", "incident", "answer")
     date_hierarchy = "created_at"
     ordering = ("-id",)
@@ -56,7 +57,8 @@ class AlertDeliveryAdmin(ViewOnlyAdmin):
     @admin.display(description="event")
     def event(self, delivery: AlertDelivery) -> str:
         """What began, got worse or ended."""
-        told = (str(delivery.message.get(name, "")) for name in ("rule", "subject", "event"))
+        message = delivery.message if isinstance(delivery.message, dict) else {}
+        told = (text_of(message.get(name, "")) for name in ("rule", "subject", "event"))
         return " ".join(filter(None, told)) or EMPTY
 
     @admin.display(description="answer", ordering="answer")

@@ -21,6 +21,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from dbcore.admin.charts import POINTS, line_chart
+from dbcore.admin.unreadable import read_page
 from dbcore.errors import SEE_CONNECT
 from dbcore.models import AlertState
 from dbcore.monitoring.deadlines import in_time
@@ -28,7 +29,7 @@ from dbcore.monitoring.health import run_checks, worst
 from dbcore.monitoring.history import windows
 from dbcore.monitoring.metrics import Key, current
 from dbcore.monitoring.totals import Totals
-from dbcore.stores.errors import StoreError
+from dbcore.stores.errors import StoreError, UnreadableRecord
 
 HOURS = (1, 6, 24)  # what may be looked at
 SHOWN = 15  # operations and shapes of queries
@@ -63,6 +64,8 @@ def overview(request: HttpRequest) -> TemplateResponse:
     unread = _why(answer) if isinstance(answer, BaseException) else ""
     found: Windows = [] if unread else answer
     results = run_checks(now=now)
+    firing = AlertState.objects.filter(phase=AlertState.Phase.FIRING).order_by("since")
+    alerts, unreadable_alerts = read_page(firing, firing)
     current().drain()
     return TemplateResponse(
         request,
@@ -75,7 +78,8 @@ def overview(request: HttpRequest) -> TemplateResponse:
             "at": now,
             "status": worst(each.status for each in results),
             "checks": [(each, round(each.seconds * 1000)) for each in results],
-            "alerts": AlertState.objects.filter(phase=AlertState.Phase.FIRING).order_by("since"),
+            "alerts": alerts,
+            "unreadable_alerts": unreadable_alerts,
             "unread": unread,
             "charts": charts(found, hours, now),
             "operations": operations(found),
@@ -88,9 +92,11 @@ def overview(request: HttpRequest) -> TemplateResponse:
 def _why(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return f"it took longer than {DEADLINE:g} s: look at fewer hours"
+    if isinstance(error, UnreadableRecord):
+        return str(error)
     if isinstance(error, StoreError):
         return f"the primary store does not answer: {SEE_CONNECT}"
-    return repr(error)
+    return type(error).__name__
 
 
 def operations(found: Windows) -> list[Operation]:

@@ -19,6 +19,7 @@ from django.utils.safestring import SafeString
 from dbcore.admin.display import (
     EMPTY,
     ViewOnlyAdmin,
+    link_to,
     pretty_json,
     report_html,
     took,
@@ -31,10 +32,8 @@ _DIGESTS = ("keys", "owners")  # of a manifest: long, and nothing to read
 
 def archive_link(archive: str) -> SafeString | str:
     """A link to an archive, where its row is still there."""
-    if not Archive.objects.filter(pk=archive).exists():
-        return archive or EMPTY
-    url = reverse("admin:dbcore_archive_change", args=[archive])
-    return format_html('<a href="{}">{}</a>', url, archive)
+    there = Archive.objects.filter(pk=archive).exists()
+    return link_to(Archive, archive) if there else archive or EMPTY
 
 
 @admin.register(Sweep)
@@ -85,11 +84,12 @@ class ArchiveAdmin(ViewOnlyAdmin):
         "newest", "key_id",
     )  # fmt: skip
     list_filter = ("state", "tier", "table", "created_at")
+    linked_lookups = ("sweep__id__exact",)
     search_fields = ("id", "object_name", "target", "key_id", "sweep__id")
     date_hierarchy = "created_at"
     ordering = ("-created_at",)
     fieldsets = (
-        (None, {"fields": ("id", "table", "tier", "state", "store", "target", "sweep")}),
+        (None, {"fields": ("id", "table", "tier", "state", "store", "target", "sweep_shown")}),
         ("Records", {"fields": ("count", "oldest", "newest")}),
         ("What became of them", {"fields": ("deleted", "gone", "changed", "held", "kept")}),
         ("Object", {"fields": ("object_name", "key_id", "manifest_shown")}),
@@ -99,7 +99,14 @@ class ArchiveAdmin(ViewOnlyAdmin):
     @admin.display(description="manifest")
     def manifest_shown(self, archive: Archive) -> SafeString | str:
         """The manifest without its digests."""
-        return pretty_json({k: v for k, v in archive.manifest.items() if k not in _DIGESTS})
+        manifest = archive.manifest
+        if isinstance(manifest, dict):
+            manifest = {name: each for name, each in manifest.items() if name not in _DIGESTS}
+        return pretty_json(manifest)
+
+    @admin.display(description="sweep")
+    def sweep_shown(self, archive: Archive) -> SafeString | str:
+        return link_to(Sweep, archive.sweep_id)
 
 
 class InForceFilter(admin.SimpleListFilter):

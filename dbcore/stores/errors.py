@@ -38,5 +38,9 @@ class InvalidRecord(StoreError, ValueError):
         self.why = why
 
 
+class UnreadableRecord(StoreError):
+    """A record is there and has a value that its field cannot have: it must be repaired first."""
+
+
 class StoreUnavailable(StoreError):
     """The store is throttled or out of reach, after all retries."""

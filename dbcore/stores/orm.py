@@ -177,9 +177,10 @@ class OrmStore:
         read: Callable[[models.QuerySet[Record, Record]], Answer],
     ) -> Answer:
         """What `read` makes of the records, on a replica where that will do."""
-        if consistent or self.alias != DEFAULT_DB_ALIAS:
-            return read(self._rows(model))
-        return read_lagging(model, read)
+        with validation.readable(layout_of(model)):
+            if consistent or self.alias != DEFAULT_DB_ALIAS:
+                return read(self._rows(model))
+            return read_lagging(model, read)
 
     def _by_code_point(self, name: str) -> models.F | Collate:
         """A text field as DynamoDB and SQLite compare it; PostgreSQL has its database's language,
@@ -245,7 +246,8 @@ class OrmStore:
     def _count(self, rows: Any, initial: Record, field: str, below: int) -> Record | None:
         """Add one to the counter of the only record in `rows`, or to `initial` where it is none."""
         if rows.filter(**{f"{field}__lt": below}).update(**{field: models.F(field) + 1}):
-            return rows.get()  # type: ignore[no-any-return]
+            with validation.readable(layout_of(rows.model)):
+                return rows.get()  # type: ignore[no-any-return]
         # Not `exists()`: another may have made the record since, with room for this one.
         if below < 1 or rows.filter(**{f"{field}__gte": below}).exists():
             return None
@@ -264,7 +266,8 @@ class OrmStore:
     def _locked(self, layout: ItemLayout, key: Key, expect: Mapping[str, Any]) -> models.Model:
         """The record to write to, held until the transaction ends."""
         rows = self._rows(layout.model).select_for_update()
-        record = rows.filter(**by_key(layout, key)).first()
+        with validation.readable(layout):
+            record = rows.filter(**by_key(layout, key)).first()
         if record is None:
             raise RecordNotFound(f"{layout.table.name} has no record with this key")
         if any(getattr(record, name) != value for name, value in expect.items()):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, Error, connections, models, router
+from django.db import DEFAULT_DB_ALIAS, DataError, Error, connections, models, router
 
 from dbcore.stores.health import REPLICA_BACK, REPLICA_LEFT, Health
 from dbcore.stores.interface import Record
@@ -63,6 +63,8 @@ def read_lagging(
             break
         try:
             answer = read(model._base_manager.using(alias))
+        except DataError:
+            raise  # a row that cannot be read: no fault of the replica's
         except Error as error:
             if _health_of(alias).failed():
                 REPLICA_LEFT.log(replica=alias, error=error)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import DataError, OperationalError, models
 from django.db.backends.base.operations import BaseDatabaseOperations
 from django.db.models import signals
 from django.db.models.base import ModelState
@@ -21,11 +22,18 @@ from dbcore.fields import RecordKeyField
 from dbcore.finality import WHY, undone_by
 from dbcore.items import DAY, Column, ItemLayout, layout_of
 from dbcore.secrecy import MASK
-from dbcore.stores.errors import InvalidRecord
+from dbcore.stores.errors import InvalidRecord, StoreError, UnreadableRecord
 from dbcore.stores.interface import Add, Query, Update, Write
 from dbcore.stores.plain_values import settled
 
 Each = TypeVar("Each", bound=Write)
+
+# What Django, the drivers and our codecs raise of a value that is none of its field's.
+UNREADABLE = (
+    ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, DataError,
+)  # fmt: skip
+_SAID = "a record of {} has a value that its field cannot have: the admin's list shows which"
+_NOT_UTF8 = "Could not decode to UTF-8"  # SQLite's text need not be
 
 
 def values_of(record: models.Model) -> dict[str, Any]:
@@ -149,6 +157,22 @@ def _loading(layout: ItemLayout) -> tuple[list[str], RecordKeyField | None]:
     fields = layout.model._meta.concrete_fields
     made = next((each for each in fields if isinstance(each, RecordKeyField)), None)
     return [each.name for each in fields], made
+
+
+@contextmanager
+def readable(layout: ItemLayout) -> Iterator[None]:
+    """Turns what comes of a stored value that is none of its field's into UnreadableRecord. Inside,
+    what a store has answered is read, and nothing that a caller gave is judged."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except UNREADABLE as error:
+        raise UnreadableRecord(_SAID.format(layout.table.name)) from error
+    except OperationalError as error:
+        if _NOT_UTF8 not in str(error):
+            raise
+        raise UnreadableRecord(_SAID.format(layout.table.name)) from error
 
 
 def check_record(layout: ItemLayout, values: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import quote
-from django.db import models
+from django.db import connection, models
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -78,7 +78,8 @@ def fill() -> None:
             "id": "user_41",
             "avatar": {"$bytes": "AP8="},
             "bio": "<script>alert(1)</script>",
-            "half": "\ud83d",
+            # PostgreSQL's JSON has no such thing.
+            **({"half": "\ud83d"} if connection.vendor == "sqlite" else {}),
         },
         run=run,
     )

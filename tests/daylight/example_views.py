@@ -34,6 +34,7 @@ from dbcore.stores.errors import (
     StoreError,
     StoreUnavailable,
     UniqueViolation,
+    UnreadableRecord,
 )
 
 
@@ -50,6 +51,7 @@ STATUS: dict[type[StoreError], int] = {
     AlreadyExists: 409,
     UniqueViolation: 409,
     Conflict: 409,
+    UnreadableRecord: 500,
     StoreUnavailable: 503,
 }
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.contrib.contenttypes.models import ContentType
 from django.db import DEFAULT_DB_ALIAS, connections
 
 
@@ -21,9 +22,11 @@ def default_database(given: dict[str, Any]) -> Iterator[None]:
     usual, connection = connections.databases[DEFAULT_DB_ALIAS], connections[DEFAULT_DB_ALIAS]
     connections.databases[DEFAULT_DB_ALIAS] = complete(given)
     connections[DEFAULT_DB_ALIAS] = connections.create_connection(DEFAULT_DB_ALIAS)
+    ContentType.objects.clear_cache()  # its ids are of the other database
     try:
         yield
     finally:
         connections[DEFAULT_DB_ALIAS].close()
         connections.databases[DEFAULT_DB_ALIAS] = usual
         connections[DEFAULT_DB_ALIAS] = connection
+        ContentType.objects.clear_cache()

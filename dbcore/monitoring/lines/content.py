@@ -29,6 +29,12 @@ _FRAMES = 30  # innermost, of each error of a chain
 _CHAIN = 5  # errors behind an error
 # Names of classes and codes are as long as tokens.
 _CONSTANT = {"error.type": 64, "exception.type": 200}
+_SUSPICIOUS = "django.security."
+# What gunicorn says of a request that it cannot read or serve: a few words, then it quotes it.
+_UNSERVED = re.compile(
+    r"(?:Invalid request from ip=\S*: ([A-Za-z ]*)|(Error handling request)).*", re.S
+)
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
 _CODE = re.compile(r"[A-Za-z_][\w.]*")
 
 
@@ -47,6 +53,8 @@ def known_text(logger: Any, method: str, line: EventDict) -> EventDict:
         _served(record, args, line)
     elif hasattr(record, "request"):
         _request(record, args, line)
+    elif record.name == "gunicorn.error":
+        line["message"] = _UNSERVED.sub(r"\1\2", line["message"]).strip()
     return line
 
 
@@ -66,22 +74,41 @@ def _served(record: logging.LogRecord, args: Any, line: EventDict) -> None:
     if settings.DEBUG or not isinstance(args, tuple) or len(args) < 2:
         return
     line["message"] = "request served"
-    line["fields"] |= {NAMES["method"]: str(args[0]).split(" ")[0], NAMES["code"]: args[1]}
+    line["fields"] |= {NAMES["method"]: _method(str(args[0]).split(" ")[0]), NAMES["code"]: args[1]}
 
 
 def _request(record: logging.LogRecord, args: Any, line: EventDict) -> None:
-    """What Django says of a request: its path is told by its route."""
+    """What Django says of a request: its path is told by its route, and what it suspects by the
+    class of that, since its words quote a header or a lookup."""
     request: Any = record.__dict__["request"]
     route = str(getattr(getattr(request, "resolver_match", None), "route", "") or "")
     path = getattr(request, "path", "")
-    if isinstance(args, tuple) and path:
-        told = tuple(route or MASK if arg == path else arg for arg in args)
+    kind = record.name.removeprefix(_SUSPICIOUS)
+    if kind != record.name and not args:
+        line["message"] = "suspicious request"
+        line["fields"]["error.type"] = kind
+    elif isinstance(args, tuple) and path:
+        # Django writes what is not ASCII in another way before it logs it.
+        paths = {path, path.encode("unicode_escape").decode()}
+        told = tuple(route or MASK if arg in paths else _reason(record, arg) for arg in args)
         line["message"] = str(record.msg) % told if told else str(record.msg)
     line["fields"] |= {
-        NAMES["method"]: getattr(request, "method", None),
+        NAMES["method"]: _method(getattr(request, "method", None)),
         NAMES["route"]: route or None,
         NAMES["code"]: getattr(record, "status_code", None),
     }
+
+
+def _method(given: Any) -> str | None:
+    """A request's method, which may be any word; as OpenTelemetry has others."""
+    return given if given is None or given in _METHODS else "_OTHER"
+
+
+def _reason(record: logging.LogRecord, words: Any) -> Any:
+    """Why a form was not taken, without the address that it came from."""
+    if record.name == f"{_SUSPICIOUS}csrf" and isinstance(words, str):
+        return words.partition(" - ")[0]
+    return words
 
 
 # --- Errors ---------------------------------------------------------------------------------------

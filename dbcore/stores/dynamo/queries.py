@@ -56,7 +56,8 @@ def run_query(wire: Wire, query: Query) -> tuple[list[models.Model], Position | 
     layout = layout_of(query.model)
     validation.check_query(layout, query)
     found = _first(wire, layout, query)
-    records = validation.records_from(layout, found[: query.limit])
+    with validation.readable(layout):
+        records = validation.records_from(layout, found[: query.limit])
     if len(found) <= query.limit:
         return records, None
     last = records[-1]
@@ -121,7 +122,8 @@ def has_expired(layout: ItemLayout, item: Item, now: float) -> bool:
 
 
 def _live(layout: ItemLayout, items: list[Item], now: float) -> list[Item]:
-    return [item for item in items if not has_expired(layout, item, now)]
+    with validation.readable(layout):
+        return [item for item in items if not has_expired(layout, item, now)]
 
 
 def _tied(items: Iterator[Item], order: _Order) -> Iterator[Item]:

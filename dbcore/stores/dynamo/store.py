@@ -58,10 +58,12 @@ class DynamoStore:
                 if consistent
                 else read_nearby(lambda wire: get_item(wire, layout, key, consistent=False))
             )
-        if item is None or (live_at is not None and has_expired(layout, item, live_at.timestamp())):
+        if item is None:
             return None
-        found: Record = validation.record_from(layout, layout.from_item(item))
-        return found
+        with validation.readable(layout):
+            if live_at is not None and has_expired(layout, item, live_at.timestamp()):
+                return None
+            return _record(layout, item)  # type: ignore[no-any-return]
 
     def get_by_unique(
         self, model: type[Record], field: str, value: str, *, consistent: bool = True
@@ -76,7 +78,7 @@ class DynamoStore:
                     return None
                 key = dict(zip(layout.table.key_fields, split_key(guard[OWNER]["S"]), strict=True))
                 item = get_item(self.wire, layout, key)
-                values = {} if item is None else layout.from_item(item)
+                values = {} if item is None else _values(layout, item)
                 held = values.get(field)
                 if held is not None and unique.folded(held) == unique.folded(value):
                     return validation.record_from(layout, values)  # type: ignore[no-any-return]
@@ -151,8 +153,7 @@ class DynamoStore:
                 if error_code(error) == FAILED:
                     return None
                 raise
-        found: Record = validation.record_from(layout, layout.from_item(answer["Attributes"]))
-        return found
+        return _record(layout, answer["Attributes"])  # type: ignore[no-any-return]
 
     def query(self, query: Query) -> tuple[list[models.Model], Position | None]:
         with _available():
@@ -179,7 +180,7 @@ class DynamoStore:
         item = get_item(self.wire, layout, write.key)
         if item is None:
             raise _missing(layout)
-        values = layout.from_item(item)
+        values = _values(layout, item)
         if any(values[name] != value for name, value in write.expect.items()):
             raise Conflict(f"the record of {layout.table.name} is not as expected")
         return layout, values
@@ -207,7 +208,7 @@ class DynamoStore:
             item = get_item(self.wire, layout, write.key)
         if item is None:
             raise _missing(layout)
-        return validation.record_from(layout, layout.from_item(item))
+        return _record(layout, item)
 
     def _guard(self, key: str) -> Item | None:
         answer = self.wire.call(
@@ -220,6 +221,16 @@ class DynamoStore:
             },
         )
         return answer.get("Item")
+
+
+def _values(layout: ItemLayout, item: Item) -> dict[str, Any]:
+    with validation.readable(layout):
+        return layout.from_item(item)
+
+
+def _record(layout: ItemLayout, item: Item) -> Any:
+    with validation.readable(layout):
+        return validation.record_from(layout, layout.from_item(item))
 
 
 def _missing(layout: ItemLayout) -> RecordNotFound:

@@ -136,6 +136,35 @@ def test_a_sql_statement_that_django_notes_has_no_parameters(kept: Kept, setting
     assert '"users"."id" = ?' in line["db.query.text"] and "u-1" not in kept.written[0]
 
 
+@pytest.mark.django_db
+def test_what_django_suspects_is_told_without_what_it_quotes(kept: Kept, client: Any) -> None:
+    hostile = "hostile-value"
+    client.get(f"/{hostile}-é")
+    client.get("/admin/", headers={"host": f"{hostile}.example"})
+    strict = type(client)(enforce_csrf_checks=True)
+    strict.post("/admin/login/", headers={"origin": f"https://{hostile}.example"})
+    strict.post("/admin/login/", headers={"referer": f"https://{hostile}.example"}, secure=True)
+    told = [line["message"] for line in kept.lines]
+    assert told == [
+        "Not Found: ***", "suspicious request", "Forbidden (Origin checking failed): admin/login/",
+        "Forbidden (Referer checking failed): admin/login/",
+    ]  # fmt: skip
+    assert kept.lines[1]["error.type"] == "DisallowedHost"
+    assert hostile not in "".join(kept.written)
+
+
+def test_what_gunicorn_cannot_read_it_does_not_quote_here(kept: Kept) -> None:
+    tell = logging.getLogger("gunicorn.error")
+    tell.warning("Invalid request from ip=127.0.0.1: Invalid HTTP request line: 'GET /ana\n HTTP'")
+    tell.warning("Invalid request from ip=::1: Unsupported transfer coding: 'ana'")
+    tell.error("Error handling request %s %s", "GET", "/admin/user/ana/")
+    tell.warning("Listening at: %s", "http://127.0.0.1:8000")
+    assert [line["message"] for line in kept.lines] == [
+        "Invalid HTTP request line", "Unsupported transfer coding", "Error handling request",
+        "Listening at: http://127.0.0.1:8000",
+    ]  # fmt: skip
+
+
 def test_threads_that_are_asked_in_time_log_with_the_ids_of_who_asks(kept: Kept) -> None:
     tell = logging.getLogger("some.package").warning
     with logs.run("a_run", "its-id"):

@@ -50,6 +50,21 @@ def test_in_openmetrics_or_prometheus_own_text(client: Client, accept: str, read
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("accept", [
+    "application/openmetrics-text; version=abc", "application/openmetrics-text; version=",
+    "application/openmetrics-text; version=1.0.0.x", "application/openmetrics-text;version=99.0.0",
+    "text/plain; version=abc", "text/plain;version=²", "application/openmetrics-text;version=1_0.0",
+    f"application/openmetrics-text;version={'9' * 5000}", ";;;===,,,", "\xff", "x" * 9000,
+    "application/openmetrics-text;version=abc,text/plain;version=0.0.4;q=0.3", "*/*;q=abc",
+])  # fmt: skip
+def test_a_version_that_is_none_gets_prometheus_own_text(client: Client, accept: str) -> None:
+    answer = client.get("/metrics", headers={"accept": accept})
+    assert answer.status_code == 200
+    assert answer["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert list(plain_text(answer.content.decode()))
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("given", "status"),
     [
