@@ -5,7 +5,6 @@ by digest alone, and each ends twelve hours after the sign-in, whatever is done 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from typing import Any
 
 from django.conf import settings
@@ -13,11 +12,13 @@ from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.backends import db
 from django.utils import timezone
 
+from dbcore.bearers import hash_of
+
 
 def stored_key(key: str | None) -> str:
-    """What a session's id is in the database, and in the audit trail: 40 hexadecimal digits, which
-    is as much as the column takes."""
-    return hashlib.sha256((key or "").encode()).hexdigest()[:40]
+    """What a session's id is in the database: the first 40 digits of its hash, which is as much as
+    the column takes. The audit trail has all of it."""
+    return hash_of(key or "")[:40]
 
 
 class SessionStore(db.SessionStore):

@@ -19,7 +19,6 @@ from django.utils import timezone
 
 from daylight.services.audit import audit_service
 from daylight.signin.addresses import client_address
-from daylight.signin.sessions import stored_key
 from dbcore.items import layout_of
 from dbcore.logs import Event, ids
 from dbcore.monitoring.deadlines import in_time
@@ -118,7 +117,7 @@ def _where(request: HttpRequest) -> dict[str, Any]:
     agent = request.headers.get("User-Agent", "")[:MAX_AGENT]
     return {
         "ip_address": client_address(request),
-        "session_id": None if key is None else stored_key(key),
+        "session_id": key,  # of which the trail keeps the hash
         "user_agent": "".join(each if each.isprintable() else "?" for each in agent),
         "correlation_id": ids().get("request_id"),
     }

@@ -106,7 +106,7 @@ def noted(act: Act) -> Iterator[None]:
 
 @contextmanager
 def accounted(act: Act) -> Iterator[None]:
-    """One entry of work that has written none when it is over: a dry run, a list, what was refused.
+    """One entry of work that has told of none when it is over: a dry run, a list, what was refused.
     As for `noted`, it goes on without the audit trail."""
     told: list[str] = []
     before = _told.set(told)
@@ -149,6 +149,8 @@ def _tell_failure(act: Act, details: Mapping[str, Any]) -> None:
 def _tell(act: Act, phase: str, outcome: str, details: Mapping[str, Any]) -> None:
     if not settings.DBCORE_AUDIT:
         return
+    if (told := _told.get()) is not None:
+        told.append(act.id)  # whatever comes of it: whoever tells of it knows that themselves
     record: Callable[[Event], object] = import_string(settings.DBCORE_AUDIT)
     by = operator()
     record(
@@ -169,5 +171,3 @@ def _tell(act: Act, phase: str, outcome: str, details: Mapping[str, Any]) -> Non
             "details": dict(details),
         }
     )
-    if (told := _told.get()) is not None:
-        told.append(act.id)

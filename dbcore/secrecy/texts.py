@@ -24,6 +24,8 @@ _NAMED = re.compile(
 # Whose value is all of the line.
 _HEADERS = frozenset({"authorization", "proxyauthorization", "cookie", "setcookie"})
 _WORDS = ("password", "passwd", "passphrase", "secret")  # behind which a quote is a value
+# In SQL what is in double quotes is a column, as is what follows it: texts have single ones.
+_SQL = re.compile(r"\s*+(?:INSERT|SELECT|UPDATE|DELETE|WITH|CREATE)\s", re.IGNORECASE)
 _NOTHING = frozenset({"", "none", "null", "true", "false", "undefined", MASK})
 
 
@@ -74,8 +76,8 @@ def _value(text: str, found: re.Match[str], bare: Bare) -> Place | None:
     opens = places.opening(text, at)
     if sep == ">":  # an element of XML
         return places.element(text, at) if before in ("<", ":") and not is_quoted else None
-    if sep == "," and not is_quoted:  # the name of a pair is in quotes
-        return None
+    if sep == "," and (not is_quoted or (found["close"] == '"' and _SQL.match(text))):
+        return None  # the name of a pair is in quotes
     if not sep and not (found["name"].startswith("-") or (opens and name.endswith(_WORDS))):
         return None
     if opens:

@@ -73,6 +73,7 @@ def test_ctrl_c_ends_a_command_in_one_line(tmp_path: Path) -> None:
         import runpy, django.core.management as management
         def waits(argv):
             print("begun", flush=True)
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's & ignores it
             signal.pause()
         management.execute_from_command_line = waits
         sys.argv = ["manage.py"]

@@ -225,8 +225,8 @@ def test_json_as_deep_as_a_record_may_be_is_saved_and_shown_again(boss: Client) 
 
 
 def test_what_an_address_fills_in_is_left_out_where_no_field_could_be_that(boss: Client) -> None:
-    odd = {"expires_at": "abc", "created_at": "9" * 5000, "nothing": "x", "user_id": "u-1"}
-    form = untouched(boss, f"{page('add', UserSession)}?{urlencode(odd)}")
+    odd = {"start_time": "abc", "created_at": "9" * 5000, "nothing": "x", "user_id": "u-1"}
+    form = untouched(boss, f"{page('add', Plan)}?{urlencode(odd)}")
     assert form["user_id"] == "u-1" and "abc" not in form.values()
     groups = {"groups": "1,abc", "is_staff": "maybe", "date_joined": "2026-02-31"}
     assert boss.get(page("add", Colleague), groups).status_code == 200

@@ -35,12 +35,12 @@ def users(user: str) -> None:
 
 def sessions(user: str) -> None:
     service = d.session_service
-    mine = service.create_user_session(user, {}, ttl=HOUR).session_id
+    mine, _ = service.create_user_session(user, {}, ttl=HOUR)
     service.get_user_session(mine)
     service.touch_user_session(mine, ttl=HOUR)
     service.get_user_sessions(user)
     service.end_user_session(mine)
-    auth = service.create_auth_session(user, ttl=HOUR).id
+    auth, _ = service.create_auth_session(user, ttl=HOUR)
     service.get_auth_session(auth)
     service.touch_auth_session(auth, ttl=HOUR)
     service.get_auth_sessions(user)

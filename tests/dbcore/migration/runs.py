@@ -137,10 +137,10 @@ class Project:
     def tables(self) -> Tables:
         return Tables(self.endpoint, self.prefix)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """`manage.py …` in development, on this project's databases."""
+    def environment(self) -> dict[str, str]:
+        """Development, on this project's databases."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("DYNAMO", "DJANGO"))}
-        environment = kept | {
+        return kept | {
             "DAYLIGHT_ENV": "development",
             "DAYLIGHT_ENV_FILE": os.devnull,
             "DATABASE_URL": f"sqlite:///{self.books}",
@@ -149,10 +149,13 @@ class Project:
             "PYTHONWARNINGS": "ignore",
             **self.env,
         }
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """`manage.py …` in this environment."""
         return subprocess.Popen(
             [sys.executable, str(ROOT / "manage.py"), *arguments],
             cwd=self.folder,
-            env=environment,
+            env=self.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,

@@ -242,6 +242,7 @@ def test_the_command_itself_replays_a_file_named_from_another_folder(
     elsewhere.mkdir()
     project.env["DATABASE_URL"] = f"sqlite:///{project.books}"
     project.folder = elsewhere
+    assert project.run("migrate", "--verbosity", "0").code == 0  # also the audit trail's table
     replayed = project.run("dead_letters", "replay", "--table", "users", "--format", "json")
     assert replayed.code == 3, replayed.err
     assert json.loads(replayed.out) == {

@@ -16,6 +16,7 @@ import pytest
 from django.core import serializers
 from django.core.management import call_command
 from django.db import connections
+from django.db.migrations.executor import MigrationExecutor
 
 from daylight.models import AuditLog, AuthSession, UsageAnalytics, User, UserSession
 from daylight.services.sessions import session_service
@@ -229,15 +230,20 @@ def test_one_that_an_earlier_release_has_left_is_migrated_first_and_its_users_st
     call_command("migrate", "daylight", BEFORE, database="own", verbosity=0)
     with pytest.raises(SourceError, match=r"run `manage\.py migrate --database own`"):
         open_source(database="own")
+    state = MigrationExecutor(connections["own"]).loader.project_state(("daylight", "0001_initial"))
+    then: Any = state.apps.get_model
     at = {"expires_at": NOW, "created_at": NOW}
     ids = ["8d116ece", "Zażółć.😀", None, ""]
     for session_id in ids[:2]:
-        UserSession(session_id=session_id, user_id="ana", **at).save(using="own")
-        AuthSession(id=session_id, user_id="ana", **at).save(using="own")
+        then("daylight", "usersession")(session_id=session_id, user_id="ana", **at).save(
+            using="own"
+        )
+        then("daylight", "authsession")(id=session_id, user_id="ana", **at).save(using="own")
     for number, session_id in enumerate(ids):
         of = {"id": str(number), "event_type": "e", "user_id": "ana", "session_id": session_id}
-        UsageAnalytics(**of).save(using="own")
-        AuditLog(**of, resource="r", action="a", outcome="success", source="s").save(using="own")
+        then("daylight", "usageanalytics")(**of).save(using="own")
+        done = {"resource": "r", "action": "a", "outcome": "success", "source": "s"}
+        then("daylight", "auditlog")(**of, **done).save(using="own")
     for _ in range(2):
         call_command("migrate", database="own", verbosity=0)
     hashed = {kept_id(each) for each in ids[:2] if each}

@@ -89,7 +89,7 @@ def test_an_expiry_that_cannot_be_read_lets_nobody_in() -> None:
     """Django takes a broken date in SQLite for none at all: a key would never expire."""
     store = OrmStore()
     key = store.add(ApiKey(name="k", key_hash="h", key_preview="p", user_id="u1", expires_at=NOW))
-    session = store.add(UserSession(session_id="s" * 32, user_id="u1", expires_at=NOW))
+    session = store.add(UserSession(session_id="a" * 64, user_id="u1", expires_at=NOW))
     wanted = {ApiKey: {"id": key.id}, UserSession: {"session_id": session.session_id}}
     for record in (key, session):
         spoil(record, "expires_at", "'soon'", {}, store)

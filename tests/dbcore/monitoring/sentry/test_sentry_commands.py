@@ -116,8 +116,10 @@ def test_a_sentence_with_a_databases_failure_behind_it(
 ) -> None:
     with pytest.raises(CommandError):
         call_command("erase_user", USER, "--who", EMAIL, "--why", PLACE, "--no-input")
-    assert told_of(sentry.event)["command"] == "erase_user"
-    assert told_of(sentry.event)["error.type"] == "EndpointConnectionError"
+    missing, failed = sentry.events  # the audit trail's entry, and the command
+    assert missing["logentry"] == {"message": "audit trail lacks an entry"}
+    assert told_of(failed)["command"] == "erase_user"
+    assert told_of(failed)["error.type"] == "EndpointConnectionError"
     sentry.assert_no_secret()
 
 
