@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dbcore.attributes import AttributeValue, Item
+from dbcore.dynamo.expressions import condition
 from dbcore.items import ItemLayout
 
 WHY = "is for good: no write undoes it"
@@ -48,8 +49,5 @@ def keeping_final(layout: ItemLayout, new: Item) -> dict[str, Any]:
     final = final_attribute(layout)
     if final is None or new.get(final[0]) == final[1]:
         return {}
-    return {
-        "ConditionExpression": "attribute_not_exists(#final) OR #final <> :final",
-        "ExpressionAttributeNames": {"#final": final[0]},
-        "ExpressionAttributeValues": {":final": final[1]},
-    }
+    text = "attribute_not_exists(#final) OR #final <> :final"
+    return condition(text, {"final": final[0]}, {"final": final[1]})

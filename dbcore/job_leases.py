@@ -1,8 +1,8 @@
 """That one process at a time does a job on a SQL database: a lease in a row of that database.
 
-It means what DynamoDB's means (dbcore/leases.py): it runs out by itself when its holder dies, a
-holder that is known to be dead is replaced at once, and what is written under one must be safe to
-write twice. Never take one inside a transaction: nobody else would see it.
+It means what DynamoDB's means (dbcore/dynamo/leases.py): it runs out by itself when its holder
+dies, a holder that is known to be dead is replaced at once, and what is written under one must be
+safe to write twice. Never take one inside a transaction: nobody else would see it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 from django.db.utils import DatabaseError, InterfaceError
 from django.utils import timezone
 
-from dbcore.leases import (
+from dbcore.dynamo.leases import (
     LEASE_SECONDS,
     RENEW_SECONDS,
     Holder,

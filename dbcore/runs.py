@@ -16,8 +16,8 @@ from django.db.utils import DatabaseError
 from django.utils import timezone
 
 from dbcore import logs
+from dbcore.dynamo.leases import LeaseHeld
 from dbcore.errors import DbcoreError
-from dbcore.leases import LeaseHeld
 from dbcore.models import MigrationRun, Sweep
 from dbcore.operators import operator
 from dbcore.progress import Watcher

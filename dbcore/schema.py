@@ -14,9 +14,9 @@ from django.apps import apps
 from django.conf import settings
 from django.db import models
 
-from dbcore.guards import GUARD_KEY, guard_table
+from dbcore.dynamo.guards import GUARD_KEY, guard_table
+from dbcore.dynamo.leases import lease_table
 from dbcore.items import DAY, DUE_DAY, DUE_DAY_INDEX, TTL, ItemLayout, layout_of
-from dbcore.leases import lease_table
 from dbcore.tables import GlobalIndex, LocalIndex, Table
 
 Request = dict[str, Any]

@@ -4,7 +4,6 @@ aside. Nothing here may leave a user without their profile, or a profile without
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -17,14 +16,13 @@ from daylight.services.api_keys import api_key_service
 from daylight.services.base import Service, check_id, check_mapping, new_record
 from daylight.services.sessions import session_service
 from daylight.services.twins import twin
+from dbcore.patience import ASKED
 from dbcore.stores.choice import primary_store
 from dbcore.stores.errors import Conflict, RecordNotFound, StoreError
 from dbcore.stores.interface import Add, Delete, Write
 from dbcore.stores.withheld import withheld
-from dbcore.wire.client import backoff
 
 PROFILE = "profile"
-TRIES = 5  # of a deletion that others come between
 
 
 class UserService(Service):
@@ -106,7 +104,7 @@ class UserService(Service):
         RecordNotFound, Conflict, InvalidRecord, StoreUnavailable.
         """
         key = {"id": _id(user_id)}
-        for turn in range(TRIES):
+        for _ in ASKED:
             user = primary_store(cached=False).get(User, key)
             if user is None:
                 raise RecordNotFound(f"there is no user {user_id}")
@@ -114,7 +112,6 @@ class UserService(Service):
             try:
                 self.store.transact(_removal(user))
             except (Conflict, RecordNotFound):  # another deletion was first: look again
-                time.sleep(backoff(turn))
                 continue
             # What was begun meanwhile is served to nobody, unless the id is given away again. Not
             # what a new user of this id has begun since.

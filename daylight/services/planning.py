@@ -4,7 +4,6 @@ make one that ends before it starts."""
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,13 +11,12 @@ from daylight.models import Plan
 from daylight.models.base import ID_LENGTH
 from daylight.services.base import Service, check_id, check_mapping, new_record
 from daylight.services.twins import twin
+from dbcore.patience import ASKED
 from dbcore.stores.errors import Conflict, InvalidRecord, RecordNotFound
 from dbcore.stores.interface import Query
 from dbcore.stores.pages import Page, read_page
-from dbcore.wire.client import backoff
 
 TIMES = ("start_time", "end_time")
-TRIES = 5  # of an update of one time while another changes the other
 
 
 class PlanningService(Service):
@@ -68,7 +66,7 @@ class PlanningService(Service):
         """
         key = self._key(plan_id, user_id)
         changes = check_mapping("updates", updates)
-        for turn in range(TRIES):
+        for _ in ASKED:
             beside = self._time_beside(key, changes)
             _check_times({**beside, **changes})
             try:
@@ -76,7 +74,6 @@ class PlanningService(Service):
             except Conflict:
                 if not beside:
                     raise
-                time.sleep(backoff(turn))
         raise Conflict("the plan changes faster than it can be written")
 
     def delete_plan(self, plan_id: str, user_id: str) -> None:

@@ -23,7 +23,7 @@ from dbcore.connecting.authorities import of_botocore, of_python
 from dbcore.connecting.found import Found, Step, Trouble
 from dbcore.connecting.reaching import NONE, go_directly, proxy_for, reach
 from dbcore.connecting.refusals import lacks_right, without_right
-from dbcore.leases import lease_table
+from dbcore.dynamo.leases import lease_table
 from dbcore.monitoring.alerts.channels.sns import region_of
 from dbcore.monitoring.alerts.plain import presentable
 from dbcore.monitoring.health.machine import clock_skew

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
+from dbcore.dynamo.comparing import differing_attributes
+from dbcore.dynamo.guards import GUARD_KEY, OWNER, Guard, guard_table, guards_of
 from dbcore.errors import InvalidValue
 from dbcore.fields import split_key
-from dbcore.guards import GUARD_KEY, OWNER, Guard, guard_table, guards_of
 from dbcore.items import ItemLayout
-from dbcore.migration.compare import differing_attributes
 from dbcore.migration.encoding import RowEncoder, Values
 from dbcore.migration.flow import Flow
 from dbcore.migration.fragments import MAX_FAST_LENGTH

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from django.conf import settings
 
 from dbcore.attributes import Item, item_bytes
+from dbcore.dynamo.guards import Guard, guards_of
 from dbcore.errors import InvalidValue
-from dbcore.guards import Guard, guards_of
 from dbcore.items import ItemLayout
 from dbcore.migration.copy import has_expired
 from dbcore.migration.encoding import RowEncoder, Values

@@ -8,8 +8,8 @@ from typing import Any
 from django.db import models
 
 from dbcore.attributes import MAX_HASH_KEY_BYTES, Item
+from dbcore.dynamo.guards import guards_of
 from dbcore.errors import InvalidValue
-from dbcore.guards import guards_of
 from dbcore.items import Column
 from dbcore.migration.fragments import TakeTheExactWay, derived_fragments, fragment_of
 from dbcore.migration.plan import Computed, Constant, Row, TablePlan

@@ -8,9 +8,10 @@ from typing import Any
 import orjson
 
 from dbcore.attributes import Item
+from dbcore.dynamo.guards import GUARD_KEY, OWNER, guard_table, guards_of
+from dbcore.dynamo.reading import next_page
 from dbcore.errors import InvalidValue
 from dbcore.fields import joined_key, split_key
-from dbcore.guards import GUARD_KEY, OWNER, guard_table, guards_of
 from dbcore.letters import WITHHELD
 from dbcore.migration.encoding import RowEncoder
 from dbcore.migration.errors import MigrationError
@@ -75,8 +76,8 @@ class GuardCheck:
                     self._judge(item)
             else:
                 self._count += int(page["Count"])
-            if "LastEvaluatedKey" in page:
-                self._ask({**request, "ExclusiveStartKey": page["LastEvaluatedKey"]})
+            if following := next_page("Scan", request, page):
+                self._ask(following)
 
         self.flow.enqueue("Scan", guard_table(), orjson.dumps(request), answered)
 

@@ -7,7 +7,7 @@ import time
 from logging import INFO
 
 from dbcore import bookkeeping
-from dbcore.leases import Lease
+from dbcore.dynamo.leases import Lease
 from dbcore.logs import Event
 from dbcore.migration import target
 from dbcore.migration.errors import MigrationError

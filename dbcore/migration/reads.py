@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 
 from dbcore.attributes import Item
-from dbcore.guards import GUARD_KEY, OWNER, Guard, guard_table, guards_of
+from dbcore.dynamo.guards import GUARD_KEY, OWNER, Guard, guard_table, guards_of
+from dbcore.dynamo.reading import GET_KEYS, KeysToRead, key_text
 from dbcore.items import ItemLayout
 from dbcore.migration.encoding import Values
 from dbcore.migration.errors import MigrationError
@@ -18,8 +18,6 @@ from dbcore.migration.flow import Flow
 from dbcore.migration.plan import Row
 from dbcore.rights import in_words
 from dbcore.wire import Completion
-
-GET_KEYS = 100  # DynamoDB's limit for one BatchGetItem
 
 
 @dataclass(slots=True)
@@ -60,22 +58,18 @@ class Reader:
     def read(self, rows: Sequence[Expected], found: Found) -> None:
         """Read these rows' items (at most `rows_a_request`), then call `found` with the rows."""
         keys = [self._layout.key_of_item(each.item) for each in rows]
-        request = {self._table: _consistent(_distinct(keys))}
-        guards = [guard.key for each in rows for guard in each.guards]
-        if guards:
-            wanted = [{GUARD_KEY: {"S": key}} for key in dict.fromkeys(guards)]
-            request[self._guards] = _consistent(wanted)
-        items: dict[bytes, Item] = {}
-        owners: dict[str, str] = {}
-        handler = functools.partial(self._answered, list(rows), found, items, owners, 0)
-        self._flow.submit("BatchGetItem", self._table, _body(request), handler)
+        wanted = {self._table: keys}
+        if guards := [{GUARD_KEY: {"S": guard.key}} for each in rows for guard in each.guards]:
+            wanted[self._guards] = guards
+        asked = KeysToRead(wanted)
+        handler = functools.partial(self._answered, list(rows), found, asked, 0)
+        self._flow.submit("BatchGetItem", self._table, orjson.dumps(asked.request()), handler)
 
     def _answered(
         self,
         rows: list[Expected],
         found: Found,
-        items: dict[bytes, Item],
-        owners: dict[str, str],
+        asked: KeysToRead,
         attempt: int,
         completion: Completion,
     ) -> None:
@@ -83,34 +77,16 @@ class Reader:
             raise MigrationError(
                 f"{self._table} cannot be read: {in_words(completion.error)}"
             ) from completion.error
-        responses = completion.result["Responses"]
-        for item in responses.get(self._table, ()):
-            items[_key(self._layout.key_of_item(item))] = item
-        for item in responses.get(self._guards, ()):
-            owners[item[GUARD_KEY]["S"]] = item[OWNER]["S"]
-        left = completion.result.get("UnprocessedKeys")
-        if left:
-            handler = functools.partial(self._answered, rows, found, items, owners, attempt + 1)
-            self._flow.retry(attempt, "BatchGetItem", self._table, _body(left), handler)
+        if not asked.take(completion.result):
+            handler = functools.partial(self._answered, rows, found, asked, attempt + 1)
+            body = orjson.dumps(asked.request())
+            self._flow.retry(attempt, "BatchGetItem", self._table, body, handler)
             return
+        key_of = self._layout.key_of_item
+        items = {key_text(key_of(item)): item for item in asked.found[self._table]}
+        guards = asked.found.get(self._guards, ())
+        owners = {item[GUARD_KEY]["S"]: item[OWNER]["S"] for item in guards}
         for each in rows:
-            each.actual = items.get(_key(self._layout.key_of_item(each.item)))
+            each.actual = items.get(key_text(key_of(each.item)))
             each.owners = owners
         found(rows)
-
-
-def _key(key: Item) -> bytes:
-    return orjson.dumps(key, option=orjson.OPT_SORT_KEYS)
-
-
-def _distinct(keys: list[Item]) -> list[Item]:
-    """BatchGetItem refuses a key that is named twice."""
-    return list({_key(key): key for key in keys}.values())
-
-
-def _consistent(keys: list[Any]) -> dict[str, Any]:
-    return {"Keys": keys, "ConsistentRead": True}
-
-
-def _body(request: Any) -> bytes:
-    return orjson.dumps({"RequestItems": request, "ReturnConsumedCapacity": "TOTAL"})

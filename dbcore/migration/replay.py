@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from django.db import models
 from django.utils import timezone
 
-from dbcore.leases import Lease
+from dbcore.dynamo.leases import Lease
 from dbcore.letters import shown_row
 from dbcore.migration import target
 from dbcore.migration.copy import CopyOptions, TableCopy

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from dbcore import bookkeeping, logs
-from dbcore.leases import Lease, LeaseHeld
+from dbcore.dynamo.leases import Lease, LeaseHeld
 from dbcore.migration import target
 from dbcore.migration.checking import Checking
 from dbcore.migration.copying import Copying

@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from botocore.exceptions import ClientError
 
 from dbcore import deployment
-from dbcore.guards import guard_table
+from dbcore.dynamo.guards import guard_table
+from dbcore.dynamo.leases import lease_table
+from dbcore.dynamo.reading import is_missing
 from dbcore.items import ItemLayout
-from dbcore.leases import lease_table
 from dbcore.migration.errors import MigrationError
 from dbcore.schema import hold_table
 from dbcore.table_sync import sync_tables
 from dbcore.wire import Wire
-from dbcore.wire.answers import error_code
 
 
 def make_ready(layouts: Iterable[ItemLayout], *, make: bool = True) -> None:
@@ -38,7 +38,7 @@ def table_id(wire: Wire, layout: ItemLayout) -> str:
     try:
         table = wire.call("DescribeTable", {"TableName": layout.table_name})["Table"]
     except ClientError as error:
-        if error_code(error) == "ResourceNotFoundException":
+        if is_missing(error):
             return ""
         raise
     return str(table.get("TableId") or table["CreationDateTime"])

@@ -16,9 +16,10 @@ from typing import Any
 import orjson
 
 from dbcore.attributes import Item
+from dbcore.dynamo.comparing import differing_attributes
+from dbcore.dynamo.reading import next_page
 from dbcore.errors import InvalidValue
 from dbcore.items import ItemLayout
-from dbcore.migration.compare import differing_attributes
 from dbcore.migration.copy import has_expired
 from dbcore.migration.encoding import RowEncoder, Values
 from dbcore.migration.errors import MigrationError
@@ -241,9 +242,8 @@ class ExtraCheck:
                 f"{table} cannot be read: {in_words(completion.error)}"
             ) from completion.error
         found(completion.result)
-        after = completion.result.get("LastEvaluatedKey")
-        if after:
-            self._scan_page({**request, "ExclusiveStartKey": after}, found)
+        if following := next_page("Scan", request, completion.result):
+            self._scan_page(following, found)
 
     def _add_count(self, page: dict[str, Any]) -> None:
         self._count += int(page["Count"])

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from botocore.exceptions import BotoCoreError, ClientError
 
 from dbcore.attributes import Item, item_bytes
+from dbcore.dynamo.guards import Guard
+from dbcore.dynamo.reading import key_text
+from dbcore.dynamo.refusals import Meaning, Reason, Refusal, refusal_of
 from dbcore.finality import keeping_final
-from dbcore.guards import Guard
 from dbcore.items import ItemLayout
 from dbcore.migration.errors import MigrationError
 from dbcore.migration.flow import Flow
@@ -26,15 +30,11 @@ from dbcore.migration.rate import UnitModel
 from dbcore.rights import in_words
 from dbcore.schema import index_count
 from dbcore.wire import Completion
-from dbcore.wire.answers import error_code
 
 BATCH_ITEMS = 25  # DynamoDB's limit for one BatchWriteItem
 MAX_BODY = 12_000_000  # bytes of one BatchWriteItem, under its limit of 16 MB
 TRANSACTION_ACTIONS = 100  # DynamoDB's limit for one TransactWriteItems
 TRANSACTION_BYTES = 3_500_000  # under its limit of 4 MB
-# Errors that are about the items, so that a smaller request may pass.
-_REFUSALS = frozenset({"ValidationException", "ItemCollectionSizeLimitExceededException"})
-_TAKEN = "ConditionalCheckFailed"
 
 
 def put_text(item: Item) -> str:
@@ -106,8 +106,7 @@ class BatchWriter:
         return [at for at, text in enumerate(texts) if self._key(orjson.loads(text)) in wanted]
 
     def _key(self, request: dict[str, Any]) -> bytes:
-        key = self._layout.key_of_item(request["PutRequest"]["Item"])
-        return orjson.dumps(key, option=orjson.OPT_SORT_KEYS)
+        return key_text(self._layout.key_of_item(request["PutRequest"]["Item"]))
 
     def _again(self, batch: Batch, rows: Sequence[Row], texts: Sequence[str], attempt: int) -> None:
         body = self._body(texts)
@@ -117,8 +116,8 @@ class BatchWriter:
     def _failed(
         self, batch: Batch, rows: Sequence[Row], texts: Sequence[str], error: Exception | None
     ) -> None:
-        if error is None or error_code(error) not in _REFUSALS:
-            raise MigrationError(f"{self._table} cannot be written: {in_words(error)}") from error
+        if _refusal_of(error, self._table).first.meaning is not Meaning.UNFIT:
+            raise _not_written(self._table, error)
         if len(rows) == 1:
             self._ledger.dead(batch, rows[0], f"DynamoDB refuses it: {error}")
             return
@@ -142,9 +141,22 @@ def _parts(texts: Sequence[str]) -> list[tuple[int, int]]:
     return list(zip(cuts, [*cuts[1:], len(texts)], strict=True))
 
 
-def _failed(guards: Sequence[Guard], codes: Sequence[str]) -> list[Guard]:
+def _refusal_of(error: Exception | None, table: str, actions: int = 1) -> Refusal:
+    """What DynamoDB has against a write; MigrationError where it is about no item."""
+    try:
+        return refusal_of(error, actions)
+    except (ClientError, BotoCoreError) as other:
+        raise _not_written(table, other) from other
+
+
+def _not_written(table: str, error: Exception | None) -> MigrationError:
+    return MigrationError(f"{table} cannot be written: {in_words(error)}")
+
+
+def _failed(guards: Sequence[Guard], reasons: Sequence[Reason]) -> list[Guard]:
     """The guards whose condition did not hold."""
-    return [guard for guard, code in zip(guards, codes, strict=False) if code == _TAKEN]
+    pairs = zip(guards, reasons, strict=False)
+    return [guard for guard, reason in pairs if reason.meaning is Meaning.UNTRUE]
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,31 +249,27 @@ class GuardedWriter:
             self._ledger.written(batch, len(puts))
             return
         error = completion.error
-        code = "" if error is None else error_code(error)
-        if code == "TransactionCanceledException":
-            self._cancelled(batch, puts, attempt, error)
-        elif code == "TransactionConflictException":
-            self._again(batch, puts, attempt + 1)
-        elif code in _REFUSALS and len(puts) > 1:
-            for put in puts:
+        refusal = _refusal_of(error, self._table, sum(put.actions for put in puts))
+        if len(puts) > 1 and all(each.meaning is Meaning.UNFIT for each in refusal.reasons):
+            for put in puts:  # nobody says which
                 self._send(batch, [put])
-        elif code in _REFUSALS:
-            self._dead(batch, puts[0], f"DynamoDB refuses it: {error}")
         else:
-            raise MigrationError(f"{self._table} cannot be written: {in_words(error)}") from error
+            self._sort_out(batch, puts, attempt, refusal, f"DynamoDB refuses it: {error}")
 
-    def _cancelled(self, batch: Batch, puts: list[GuardedPut], attempt: int, error: Any) -> None:
+    def _sort_out(
+        self, batch: Batch, puts: list[GuardedPut], attempt: int, refusal: Refusal, words: str
+    ) -> None:
         """Tell the rows whose value is taken from those that only shared their transaction."""
-        reasons = iter(error.response.get("CancellationReasons", []))
+        reasons = iter(refusal.reasons)
         mended: list[GuardedPut] = []
         others: list[GuardedPut] = []
         for put in puts:
-            codes = [str((next(reasons, None) or {}).get("Code")) for _ in range(put.actions)]
-            taken = _failed(put.guards, codes[1:])
-            lost = _failed(put.stale, codes[1 + len(put.guards) :])
-            if "ValidationError" in codes:
-                self._dead(batch, put, f"DynamoDB refuses it: {error}")
-            elif codes[0] == _TAKEN:
+            of_item, *of_guards = itertools.islice(reasons, put.actions)
+            taken = _failed(put.guards, of_guards)
+            lost = _failed(put.stale, of_guards[len(put.guards) :])
+            if any(each.meaning is Meaning.UNFIT for each in (of_item, *of_guards)):
+                self._dead(batch, put, words)
+            elif of_item.meaning is Meaning.UNTRUE:
                 # What is for good has happened to the item since: it is left, as a newer one is.
                 self._forget([put])
                 self._ledger.skipped(batch)

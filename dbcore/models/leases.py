@@ -1,4 +1,4 @@
-"""Leases for work whose records are in Django's database (dbcore/leases.py has DynamoDB's)."""
+"""Leases for work whose records are in Django's database; DynamoDB's: dbcore/dynamo/leases.py."""
 
 from __future__ import annotations
 

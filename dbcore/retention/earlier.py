@@ -13,8 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.db.utils import DatabaseError
 
 from dbcore.attributes import Item
+from dbcore.dynamo.leases import LeaseLost
 from dbcore.errors import DbcoreError
-from dbcore.leases import LeaseLost
 from dbcore.models import Archive
 from dbcore.retention import logged
 from dbcore.retention.archives import Manifest, Shelf

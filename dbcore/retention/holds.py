@@ -20,9 +20,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.db import models, transaction
 
 from dbcore.attributes import Item, check_text
+from dbcore.dynamo.leases import LeaseHeld
 from dbcore.errors import DbcoreError, InvalidValue
 from dbcore.items import ItemLayout
-from dbcore.leases import LeaseHeld
 from dbcore.models import LegalHold, new_run_id
 from dbcore.retention.audit import Act, audited
 from dbcore.retention.errors import RetentionError

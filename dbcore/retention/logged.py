@@ -10,7 +10,7 @@ from logging import ERROR, INFO, WARNING
 from typing import TYPE_CHECKING, Any
 
 from dbcore import logs
-from dbcore.leases import LeaseHeld
+from dbcore.dynamo.leases import LeaseHeld
 from dbcore.logs import Event
 from dbcore.retention.errors import HeldByLaw
 from dbcore.retention.report import TableLine

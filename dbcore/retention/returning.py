@@ -15,12 +15,13 @@ from django.conf import settings
 from django.utils import timezone
 
 from dbcore.attributes import Item
+from dbcore.dynamo.comparing import same_item
 from dbcore.errors import ConfigurationError
 from dbcore.finality import is_undone_by
 from dbcore.items import ItemLayout
 from dbcore.models import RestoredRecord
 from dbcore.retention.holds import HoldIndex, active_holds, described
-from dbcore.retention.keepers.compare import differing, same_item, unknown_attributes
+from dbcore.retention.keepers.compare import differing, unknown_attributes
 from dbcore.retention.keepers.gate import hold_gate
 from dbcore.retention.keepers.interface import Keeper, Return, Returned
 from dbcore.retention.records import key_text

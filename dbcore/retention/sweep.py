@@ -15,9 +15,9 @@ from django.db.utils import DatabaseError
 from django.utils import timezone
 
 from dbcore import bookkeeping, logs
+from dbcore.dynamo.leases import LeaseHeld, LeaseLost
 from dbcore.errors import DbcoreError
 from dbcore.items import layout_of
-from dbcore.leases import LeaseHeld, LeaseLost
 from dbcore.models import Sweep
 from dbcore.progress import Silence, Watcher
 from dbcore.retention import clock, logged, policy

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -15,6 +14,7 @@ from django.db.utils import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from dbcore.items import ItemLayout, UniqueField, layout_of
+from dbcore.patience import ASKED
 from dbcore.rights import in_words
 from dbcore.stores import validation
 from dbcore.stores.errors import (
@@ -29,12 +29,10 @@ from dbcore.stores.interface import Add, Delete, Key, Position, Query, Record, U
 from dbcore.stores.lookups import by_key, by_value, conditions, expired, live
 from dbcore.stores.router import read_lagging
 from dbcore.stores.sql_pools import full_pool
-from dbcore.wire.client import backoff
 
 Rows = models.QuerySet[models.Model, models.Model]
 Answer = TypeVar("Answer")
 
-TRIES = 5  # of a write that others come between
 _CHOSEN = ("40001", "40P01")  # the database has ended this transaction, for another's sake
 
 
@@ -158,13 +156,12 @@ class OrmStore:
     def _written(self, attempt: Callable[[], Answer]) -> Answer:
         """What an attempt comes to, in one transaction; again where another's write came between,
         and Conflict when that goes on and on."""
-        for turn in range(TRIES):
+        for _ in ASKED:
             try:
                 with self._available(), transaction.atomic(using=self.alias):
                     return attempt()
             except _Overtaken as error:
                 overtaken = error
-                time.sleep(backoff(turn))
         raise Conflict("the record changes faster than it can be written") from overtaken
 
     def _rows(self, model: type[Record]) -> models.QuerySet[Record, Record]:

@@ -11,10 +11,12 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
+from dbcore.dynamo.reading import is_missing, next_page, pages
 from dbcore.rights import right_of
 from dbcore.schema import Request
 from dbcore.table_sync.plan import Description, Observed
 from dbcore.wire import Wire
+from dbcore.wire.answers import error_code
 
 UNKNOWN_OPERATION = "UnknownOperationException"
 # By which operation is seen what another has set.
@@ -42,11 +44,6 @@ class Hasty:
         return self._wire.call(operation, payload, deadline=min(self._seconds, self._wire.deadline))
 
 
-def error_code(error: ClientError) -> str:
-    """DynamoDB's code of an error."""
-    return str(error.response["Error"]["Code"])
-
-
 def ignore(operation: str, right: str) -> None:
     """Whoever asks for a table's description alone has nothing to be told."""
 
@@ -62,21 +59,15 @@ class Observer:
 
     def table_names(self) -> list[str]:
         """Every table of the account in this region."""
-        names: list[str] = []
-        page: Request = {}
-        while True:
-            answer = self._wire.call("ListTables", page)
-            names += answer["TableNames"]
-            if not answer.get("LastEvaluatedTableName"):
-                return names
-            page = {"ExclusiveStartTableName": answer["LastEvaluatedTableName"]}
+        answers = pages(self._wire, "ListTables", {})
+        return [name for answer in answers for name in answer["TableNames"]]
 
     def describe(self, name: str) -> Description | None:
         """DescribeTable's answer; None when there is no such table."""
         try:
             table: Description = self._wire.call("DescribeTable", {"TableName": name})["Table"]
         except ClientError as error:
-            if error_code(error) == "ResourceNotFoundException":
+            if is_missing(error):
                 return None
             raise
         return table
@@ -97,15 +88,14 @@ class Observer:
 
     def _tags(self, arn: str) -> dict[str, str] | None:
         tags: dict[str, str] = {}
-        page: Request = {"ResourceArn": arn}
-        while True:
+        page: Request | None = {"ResourceArn": arn}
+        while page is not None:
             answer = self._ask("ListTagsOfResource", page)
             if answer is None:
                 return None
             tags.update({tag["Key"]: tag["Value"] for tag in answer.get("Tags", ())})
-            if not answer.get("NextToken"):
-                return tags
-            page = {"ResourceArn": arn, "NextToken": answer["NextToken"]}
+            page = next_page("ListTagsOfResource", page, answer)
+        return tags
 
     def _ask(self, operation: str, request: Request) -> dict[str, Any] | None:
         try:

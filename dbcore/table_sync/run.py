@@ -20,11 +20,12 @@ from dbcore import logs
 from dbcore.errors import ConfigurationError, DbcoreError
 from dbcore.rights import PAGE, in_words
 from dbcore.schema import WantedTable, wanted_tables
-from dbcore.table_sync.observe import SHOWN_BY, UNKNOWN_OPERATION, Caller, Observer, error_code
+from dbcore.table_sync.observe import SHOWN_BY, UNKNOWN_OPERATION, Caller, Observer
 from dbcore.table_sync.patience import Log, Patience
 from dbcore.table_sync.plan import MADE, Action, Description, Observed, Plan, plan_for, unsettled
 from dbcore.table_sync.report import SyncReport, TableReport, TableSyncError
 from dbcore.wire import get_wire
+from dbcore.wire.answers import error_code
 
 WIDTH = 10  # tables at a time; AWS creates 50 (in the large regions 500) at once, in ~10 s each
 TIMEOUT = 1800.0  # seconds; a new index of a large table is filled in minutes to hours

@@ -34,7 +34,7 @@ from dbcore.wire.answers import (
     verdict_on,
 )
 from dbcore.wire.calls import RETRIED, Call, Hook, rows_of, tables_of
-from dbcore.wire.connection import CLOSED, Answer, Connection
+from dbcore.wire.connection import CLOSED, Answer, Connection, Transport, open_connection
 from dbcore.wire.endpoint import resolve_endpoint
 from dbcore.wire.signing import Signer
 
@@ -84,8 +84,10 @@ class Wire:
         read_timeout: float = 15.0,
         deadline: float = 30.0,
         pool_size: int = 32,
+        transport: Transport = open_connection,
     ) -> None:
         self.endpoint = endpoint
+        self._transport = transport
         self.region = region
         self.connect_timeout = connect_timeout
         self.read_timeout = read_timeout
@@ -138,7 +140,7 @@ class Wire:
         return answer
 
     def _open(self, until: float) -> Connection:
-        opened = Connection(self.endpoint, self._tls, _at_most(self.connect_timeout, until))
+        opened = self._transport(self.endpoint, self._tls, _at_most(self.connect_timeout, until))
         with _lock:
             self._opened.add(opened)
         return opened

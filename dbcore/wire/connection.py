@@ -10,6 +10,7 @@ import select
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from botocore.exceptions import ConnectTimeoutError
@@ -72,17 +73,8 @@ def _header(head: bytes, name: bytes) -> str | None:
 class Connection:
     """A connection to one endpoint. Not thread-safe: one user at a time."""
 
-    def __init__(
-        self, endpoint: Endpoint, tls: ssl.SSLContext | None, connect_timeout: float
-    ) -> None:
-        try:
-            raw = socket.create_connection((endpoint.host, endpoint.port), timeout=connect_timeout)
-        except TimeoutError as error:
-            raise ConnectTimeoutError(endpoint_url=endpoint.url, error=error) from None
-        # Without it a request in two segments waits 40 ms for the peer's delayed acknowledgement.
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._socket = raw if tls is None else tls.wrap_socket(raw, server_hostname=endpoint.host)
+    def __init__(self, opened: socket.socket) -> None:
+        self._socket = opened
         self.idle_since = 0.0
         self.reusable = True
 
@@ -177,3 +169,21 @@ class Connection:
             self._socket.close()
         except OSError:
             pass
+
+
+# What a wire gets its connections from: endpoint, TLS, seconds to connect in.
+Transport = Callable[[Endpoint, ssl.SSLContext | None, float], Connection]
+
+
+def open_connection(
+    endpoint: Endpoint, tls: ssl.SSLContext | None, connect_timeout: float
+) -> Connection:
+    """A connection to the endpoint itself; an OSError, or botocore's ConnectTimeoutError."""
+    try:
+        raw = socket.create_connection((endpoint.host, endpoint.port), timeout=connect_timeout)
+    except TimeoutError as error:
+        raise ConnectTimeoutError(endpoint_url=endpoint.url, error=error) from None
+    # Without it a request in two segments waits 40 ms for the peer's delayed acknowledgement.
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return Connection(raw if tls is None else tls.wrap_socket(raw, server_hostname=endpoint.host))

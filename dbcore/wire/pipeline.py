@@ -264,8 +264,3 @@ class Pipeline:
                 )
             )
         self._done.append(Completion(request.tag, result, error))
-
-
-def is_refusal(error: Exception | None) -> bool:
-    """Whether DynamoDB refused the request itself, so that a smaller or other one may pass."""
-    return isinstance(error, ClientError) and error_code(error) == "ValidationException"

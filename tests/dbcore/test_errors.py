@@ -18,14 +18,14 @@ from django.db import OperationalError, connections
 
 from daylight.models import Plan, User
 from dbcore import bookkeeping
+from dbcore.dynamo.leases import LeaseHeld
 from dbcore.errors import SEE_CONNECT, ConfigurationError
-from dbcore.leases import LeaseHeld
 from dbcore.migration.options import MigrationOptions
 from dbcore.migration.run import migrate
 from dbcore.retention.archives.s3 import S3Archives
-from dbcore.retention.keepers.dynamo_calls import available
 from dbcore.rights import in_words
 from dbcore.stores.choice import primary_store
+from dbcore.stores.dynamo.available import available
 from dbcore.stores.errors import StoreUnavailable
 from dbcore.wire import close_wires, get_wire
 from tests.support.databases import default_database

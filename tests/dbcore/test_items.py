@@ -13,8 +13,8 @@ from pytest_django import Settings
 
 from daylight import models
 from dbcore.attributes import MAX_ITEM_BYTES, item_bytes, timestamp_text
+from dbcore.dynamo.guards import Guard, guards_of
 from dbcore.errors import InvalidValue
-from dbcore.guards import Guard, guards_of
 from dbcore.items import DERIVED, layout_of, shard_of
 from tests import strategies
 

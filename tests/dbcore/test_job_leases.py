@@ -21,8 +21,8 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 import dbcore.job_leases
+from dbcore.dynamo.leases import LeaseHeld, LeaseLost, process_birth, process_place
 from dbcore.job_leases import SqlLease
-from dbcore.leases import LeaseHeld, LeaseLost, process_birth, process_place
 from dbcore.models import JobLease
 from tests.dbcore.wire.server import PATIENCE
 from tests.support.databases import default_database

@@ -13,8 +13,8 @@ from pynamodb.transactions import TransactWrite
 from pytest_django import Settings
 
 from daylight import mirrors, models
+from dbcore.dynamo.guards import guard_table
 from dbcore.errors import InvalidValue
-from dbcore.guards import guard_table
 from dbcore.items import layout_of
 from dbcore.local_engine import LocalEngine
 from dbcore.mirrors import Mirror, WireConnection, mirror_of

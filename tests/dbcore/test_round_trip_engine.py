@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 
 from daylight import models
 from dbcore.attributes import MAX_NESTING
+from dbcore.dynamo.comparing import differing_attributes
 from dbcore.items import layout_of
 from dbcore.local_engine import LocalEngine
-from dbcore.migration.compare import differing_attributes
 from dbcore.mirrors import mirror_of
 from dbcore.schema import create_table_request
 from dbcore.wire import get_wire

@@ -11,7 +11,7 @@ from typing import cast
 from django.conf import settings
 from django.db import Error
 
-from dbcore.leases import LEASE_SECONDS, Lease
+from dbcore.dynamo.leases import LEASE_SECONDS, Lease
 from dbcore.models import DeadLetter, MigrationRun, Sweep
 from dbcore.monitoring.health.dynamodb import FAILURES, Within, is_used
 from dbcore.monitoring.health.verdicts import (

@@ -14,7 +14,7 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError
 from django.conf import settings
 
-from dbcore.leases import lease_table
+from dbcore.dynamo.leases import lease_table
 from dbcore.monitoring.health.dynamodb import about_dynamodb
 from dbcore.monitoring.health.files import archive_folder, databases
 from dbcore.monitoring.health.verdicts import (

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 
+from dbcore.dynamo.leases import lease_table
 from dbcore.errors import SEE_CONNECT
 from dbcore.items import layout_of
-from dbcore.leases import lease_table
 from dbcore.monitoring.deadlines import in_time
 from dbcore.monitoring.health.dynamodb import FAILURES, descriptions, is_primary
 from dbcore.monitoring.health.verdicts import (

@@ -8,7 +8,7 @@ import sqlite3
 
 from django.db import Error, connections, transaction
 
-from dbcore.leases import lease_table
+from dbcore.dynamo.leases import lease_table
 from dbcore.monitoring.health.dynamodb import FAILURES
 from dbcore.monitoring.health.verdicts import Context, Verdict, critical, in_words, warning
 from dbcore.schema import LEASE_KEY

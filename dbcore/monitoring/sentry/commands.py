@@ -11,8 +11,8 @@ from typing import Any, Literal
 import sentry_sdk
 from django.core.management.base import CommandError
 
+from dbcore.dynamo.leases import LeaseHeld
 from dbcore.errors import SEE_CONNECT
-from dbcore.leases import LeaseHeld
 from dbcore.monitoring.labels import REFUSALS
 from dbcore.monitoring.sentry.events import in_command
 from dbcore.monitoring.sentry.facts import database_error, type_of

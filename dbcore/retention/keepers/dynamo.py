@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from django.utils import timezone
 
 from dbcore.attributes import Item
+from dbcore.dynamo.leases import Lease
+from dbcore.dynamo.reading import Request, pages, read_items
 from dbcore.items import DUE_DAY_INDEX, ItemLayout
-from dbcore.leases import Lease
-from dbcore.retention.keepers.dynamo_calls import Request, available, read_items
 from dbcore.retention.keepers.dynamo_due import Finder
 from dbcore.retention.keepers.dynamo_expiry import HeldExpiry
 from dbcore.retention.keepers.dynamo_holds import enforce
@@ -22,6 +22,7 @@ from dbcore.retention.keepers.interface import HoldKey, Removal, Returned, Windo
 from dbcore.retention.records import key_text, owner_of
 from dbcore.retention.rules import Rule
 from dbcore.schema import target_name
+from dbcore.stores.dynamo.available import available
 from dbcore.tables import GlobalIndex
 from dbcore.wire import Wire, get_wire
 
@@ -78,13 +79,11 @@ class DynamoKeeper:
             "IndexName": DUE_DAY_INDEX if day_index is None else day_index.name,
         }
         left = records + 1
-        while left > 0:
-            answer = self.wire.call("Scan", {**request, "Limit": left})
+        for answer in pages(self.wire, "Scan", {**request, "Limit": left}):
             left -= answer["Count"]
-            if "LastEvaluatedKey" not in answer:
-                break
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-        return left <= 0
+            if left <= 0:
+                return True
+        return False
 
     def lives(self, rule: Rule, window: Window) -> bool:
         # What is found on the day of its own sign of life, as if it were kept for no time.
@@ -106,7 +105,8 @@ class DynamoKeeper:
 
     def read(self, layout: ItemLayout, keys: Sequence[Item]) -> list[Item | None]:
         with available():
-            return read_items(self.wire, layout, [layout.key_of_item(key) for key in keys])
+            wanted = [layout.key_of_item(key) for key in keys]
+            return read_items(self.wire, layout.table_name, wanted)
 
     def owned_by(self, layout: ItemLayout, owner: str) -> Iterator[Item]:
         with available():
@@ -128,26 +128,19 @@ class DynamoKeeper:
         index = _index_on(layout, field)
         if field == layout.table.hash_key:
             asked = {"KeyConditionExpression": "#owner = :owner", "ConsistentRead": True}
-            pages = self._pages("Query", request | asked)
+            operation = "Query"
         elif index is not None:
             asked = {"KeyConditionExpression": "#owner = :owner", "IndexName": index}
-            pages = self._pages("Query", request | asked)
+            operation = "Query"
         else:
             asked = {"FilterExpression": "#owner = :owner", "ConsistentRead": True}
-            pages = self._pages("Scan", request | asked)
-        for page in pages:
+            operation = "Scan"
+        for answer in pages(self.wire, operation, request | asked):
+            page = answer["Items"]
             if "IndexName" in asked:
                 keys = [layout.key_of_item(item) for item in page]
-                page = [item for item in read_items(self.wire, layout, keys) if item]
+                page = [item for item in read_items(self.wire, layout.table_name, keys) if item]
             yield from (item for item in page if owner_of(layout, item) == owner)
-
-    def _pages(self, operation: str, request: Request) -> Iterator[list[Item]]:
-        while True:
-            answer = self.wire.call(operation, request)
-            yield answer["Items"]
-            if "LastEvaluatedKey" not in answer:
-                return
-            request = {**request, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def replace(self, layout: ItemLayout, old: Item, new: Item) -> bool:
         with available():

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dbcore.attributes import Item
+from dbcore.dynamo.reading import Request, next_page, read_items, together
 from dbcore.items import DAY, DUE_DAY, DUE_DAY_INDEX
-from dbcore.retention.keepers.dynamo_calls import Request, read_items, together
 from dbcore.retention.keepers.interface import PAGE, Window
 from dbcore.retention.keepers.pages import NOT_READABLE, in_pages, unreadable_because
 from dbcore.retention.rules import Rule
@@ -74,7 +74,7 @@ class Finder:
     def _due_items(self) -> Iterator[Item]:
         keys = self._keys()
         while some := list(itertools.islice(keys, ITEMS_AT_ONCE)):
-            for item in read_items(self.wire, self.rule.layout, some):
+            for item in read_items(self.wire, self.rule.layout.table_name, some):
                 if item is not None and self._is_due(item):
                     yield item
 
@@ -178,5 +178,5 @@ def _without(request: Request, *names: str) -> Request:
 def _following(requests: Iterable[Request], answers: Iterable[dict[str, Any]]) -> Iterator[Request]:
     """The next request of each query that has more."""
     for request, answer in zip(requests, answers, strict=True):
-        if "LastEvaluatedKey" in answer:
-            yield {**request, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        if following := next_page("Query", request, answer):
+            yield following

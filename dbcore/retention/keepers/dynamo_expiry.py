@@ -12,19 +12,18 @@ from dataclasses import dataclass
 from botocore.exceptions import ClientError
 
 from dbcore.attributes import Item
+from dbcore.dynamo.expressions import Expression, condition
+from dbcore.dynamo.reading import WIDTH, Request, completed, is_missing, items_of, read_items
+from dbcore.dynamo.refusals import Meaning, refusal_of
 from dbcore.fields import split_key
 from dbcore.items import TTL, ItemLayout
-from dbcore.retention.keepers.dynamo_calls import WIDTH, Request, completed, read_items
+from dbcore.patience import WORKING
 from dbcore.retention.keepers.interface import HoldKey
 from dbcore.retention.keepers.pages import NOT_READABLE
 from dbcore.retention.records import TABLE, USER, hold_keys, layouts
 from dbcore.wire import Wire
-from dbcore.wire.answers import error_code
 
 AT_ONCE = 200  # records between two looks at the lease
-_FAILED = "ConditionalCheckFailedException"
-_BUSY = "TransactionConflictException"
-_TRIES = 20
 
 OwnedBy = Callable[[ItemLayout, str], Iterable[Item]]
 
@@ -68,26 +67,21 @@ class HeldExpiry:
             elif key.scope == TABLE:
                 yield from self._all(layout)
             else:
-                found = read_items(self.wire, layout, [_key_of(layout, key.subject)])
+                found = read_items(self.wire, layout.table_name, [_key_of(layout, key.subject)])
                 yield from (item for item in found if item is not None)
         except ClientError as error:
-            if error_code(error) != "ResourceNotFoundException":
+            if not is_missing(error):
                 raise
 
     def _all(self, layout: ItemLayout) -> Iterator[Item]:
         # A scan: no index says which items have, or lack, a ttl.
-        request: Request = {"TableName": layout.table_name, "ReturnConsumedCapacity": "TOTAL"}
-        while True:
-            answer = self.wire.call("Scan", request)
-            yield from answer["Items"]
-            if "LastEvaluatedKey" not in answer:
-                return
-            request = {**request, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        request = {"TableName": layout.table_name, "ReturnConsumedCapacity": "TOTAL"}
+        return items_of(self.wire, "Scan", request)
 
     def _write(self, layout: ItemLayout, requests: Iterator[Request]) -> None:
         while some := list(itertools.islice(requests, AT_ONCE)):
             self.keep()
-            for _ in range(_TRIES):
+            for _ in WORKING:
                 calls = [("UpdateItem", request) for request in some]
                 ends = completed(self.wire, layout.table_name, calls, WIDTH)
                 errors = [end.error for end in ends]
@@ -115,8 +109,7 @@ def _taking(layout: ItemLayout, item: Item) -> Request:
         "TableName": layout.table_name,
         "Key": layout.key_of_item(item),
         "UpdateExpression": "REMOVE #ttl",
-        "ConditionExpression": "attribute_exists(#ttl)",  # no item is made where there is none
-        "ExpressionAttributeNames": {"#ttl": TTL},
+        **condition("attribute_exists(#ttl)", {"ttl": TTL}),  # no item is made where there is none
         "ReturnConsumedCapacity": "TOTAL",
     }
 
@@ -125,23 +118,16 @@ def _giving_back(layout: ItemLayout, item: Item, expires: int) -> Request:
     """On the condition that the fields from which it follows are what they were: who changes one
     writes the expiry as well."""
     sources = {layout.by_name[each.field].attribute for each in layout.table.expires}
-    present = sorted(sources & item.keys())
-    tests = [f"#s{at} = :s{at}" for at in range(len(present))]
-    return {
-        "TableName": layout.table_name,
-        "Key": layout.key_of_item(item),
-        "UpdateExpression": "SET #ttl = :ttl",
-        "ConditionExpression": " AND ".join(["attribute_not_exists(#ttl)", *tests]),
-        "ExpressionAttributeNames": {
-            "#ttl": TTL,
-            **{f"#s{at}": name for at, name in enumerate(present)},
-        },
-        "ExpressionAttributeValues": {
-            ":ttl": {"N": str(expires)},
-            **{f":s{at}": item[name] for at, name in enumerate(present)},
-        },
-        "ReturnConsumedCapacity": "TOTAL",
-    }
+    wanted = Expression()
+    wanted.must_lack(TTL)
+    for name in sorted(sources & item.keys()):
+        wanted.must_be(name, item[name])
+    return wanted.parts(
+        TableName=layout.table_name,
+        Key=layout.key_of_item(item),
+        UpdateExpression=f"SET {wanted.name(TTL)} = {wanted.value({'N': str(expires)})}",
+        ReturnConsumedCapacity="TOTAL",
+    )
 
 
 def _expires_at(layout: ItemLayout, item: Item) -> int | None:
@@ -159,7 +145,7 @@ def _key_of(layout: ItemLayout, subject: str) -> Item:
 
 def _is_to_try_again(error: Exception) -> bool:
     """Whether a write was only in another's way; raises what is no answer to it."""
-    code = error_code(error)
-    if code not in (_FAILED, _BUSY):
+    meaning = refusal_of(error).first.meaning
+    if meaning is Meaning.UNFIT:
         raise error
-    return code == _BUSY
+    return meaning is Meaning.BUSY

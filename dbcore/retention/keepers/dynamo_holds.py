@@ -4,7 +4,6 @@ its own transaction. Django's rows are what holds; these are made equal to them.
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
@@ -12,21 +11,21 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dbcore.attributes import Item
+from dbcore.dynamo.expressions import condition
+from dbcore.dynamo.reading import Request, items_of
+from dbcore.dynamo.refusals import Meaning, refusal_of
 from dbcore.fields import split_key
-from dbcore.retention.keepers.dynamo_calls import Request
+from dbcore.patience import WORKING
 from dbcore.retention.keepers.dynamo_expiry import HeldExpiry, expiring
 from dbcore.retention.keepers.interface import HoldKey
 from dbcore.schema import HOLD_KEY, hold_table
 from dbcore.wire import Wire
-from dbcore.wire.answers import error_code
-from dbcore.wire.client import backoff
 
 UNTIL = "until"
 # Stands on a hold's item until the expiry of what it is on has been taken away.
 _PENDING = {"pending": {"BOOL": True}}
 Hold = tuple[HoldKey, dt.datetime | None]  # None: until it is lifted
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_TRIES = 20  # of a write to a hold that a delete's transaction is just looking at
 
 
 def epoch_number(instant: dt.datetime) -> dict[str, str]:
@@ -41,9 +40,11 @@ def not_held(key: str, now: dt.datetime) -> dict[str, Any]:
         "ConditionCheck": {
             "TableName": hold_table(),
             "Key": {HOLD_KEY: {"S": key}},
-            "ConditionExpression": "attribute_not_exists(#h) OR #u <= :now",
-            "ExpressionAttributeNames": {"#h": HOLD_KEY, "#u": UNTIL},
-            "ExpressionAttributeValues": {":now": epoch_number(now)},
+            **condition(
+                "attribute_not_exists(#h) OR #u <= :now",
+                {"h": HOLD_KEY, "u": UNTIL},
+                {"now": epoch_number(now)},
+            ),
         }
     }
 
@@ -102,21 +103,15 @@ def _same_end(one: Item, other: Item) -> bool:
 
 def _standing(wire: Wire) -> Iterator[Item]:
     # A scan: of this table alone, which has an item for each hold.
-    request: Request = {"TableName": hold_table(), "ConsistentRead": True}
-    while True:
-        answer = wire.call("Scan", request)
-        yield from answer["Items"]
-        if "LastEvaluatedKey" not in answer:
-            return
-        request = {**request, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
+    return items_of(wire, "Scan", {"TableName": hold_table(), "ConsistentRead": True})
 
 
 def _write(wire: Wire, operation: str, request: Request) -> None:
-    for attempt in range(_TRIES):
+    """What a delete's transaction is just looking at is written when it has looked."""
+    for turn in WORKING:
         try:
             wire.call(operation, request)
             return
         except ClientError as error:
-            if error_code(error) != "TransactionConflictException" or attempt == _TRIES - 1:
+            if not refusal_of(error).has(Meaning.BUSY) or turn == WORKING.tries - 1:
                 raise
-        time.sleep(backoff(min(attempt, 4)))

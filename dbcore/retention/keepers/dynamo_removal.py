@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import collections
 import datetime as dt
-import time
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,29 +17,23 @@ import orjson
 from botocore.exceptions import ClientError
 
 from dbcore.attributes import Item
-from dbcore.guards import Guard
+from dbcore.dynamo.expressions import condition, unchanged
+from dbcore.dynamo.guards import Guard, guards_of_item
+from dbcore.dynamo.refusals import Meaning, Reason, refusal_of
+from dbcore.dynamo.writing import transaction
 from dbcore.items import ItemLayout
+from dbcore.patience import WORKING
 from dbcore.retention.keepers.caches import voided
-from dbcore.retention.keepers.dynamo_conditions import (
-    CANCELLED,
-    CONDITION,
-    guards_of_item,
-    reasons_of,
-    unchanged,
-)
 from dbcore.retention.keepers.dynamo_holds import not_held
 from dbcore.retention.keepers.interface import Removal
 from dbcore.retention.records import hold_keys
 from dbcore.retention.rules import Rule
 from dbcore.stores.errors import Conflict
 from dbcore.wire import Wire
-from dbcore.wire.answers import error_code
-from dbcore.wire.client import backoff
 
 MAX_ACTIONS = 100  # of one transaction
 # Of its items as JSON. DynamoDB takes 4 MB: of items, perhaps of conditions' values as well.
 MAX_BYTES = 1_500_000
-TRIES = 30  # of a transaction that others get in the way of, up to 3 seconds apart
 # Which of several reasons is told: what is not there cannot be held, and so on.
 _TOLD_FIRST = (Removal.GONE, Removal.HELD, Removal.KEPT, Removal.CHANGED)
 
@@ -87,12 +79,12 @@ class Removing:
             with voided(self._store, self._layout, [each.item for each in batch]):
                 moved = self._attempt(batch, actions)
             hindered = 0 if moved else hindered + 1
-            if hindered == TRIES:
+            if hindered == WORKING.tries:
                 raise Conflict(
                     f"records of {self._layout.table.name} are being written all the time"
                 )
             if hindered:
-                time.sleep(backoff(min(hindered, 6)))
+                WORKING.pause(hindered)
             left.extendleft(each for each in reversed(batch) if each.outcome is None)
         return [each.outcome for each in records if each.outcome is not None]
 
@@ -138,38 +130,33 @@ class Removing:
             "ConditionCheck": {
                 "TableName": keeper.table_name,
                 "Key": {key: item[name]},
-                "ConditionExpression": "attribute_not_exists(#k)",
-                "ExpressionAttributeNames": {"#k": key},
+                **condition("attribute_not_exists(#k)", {"k": key}),
             }
         }
 
     def _attempt(self, batch: Iterable[_Record], actions: dict[str, _Action]) -> bool:
         """Try to delete all of these; False where nothing has become of any, and nothing is to be
         done differently the next time."""
-        request = {
-            "TransactItems": [each.body for each in actions.values()],
-            # For ten minutes, longer than any call is tried, DynamoDB does nothing twice under it.
-            "ClientRequestToken": str(uuid.uuid4()),
-            "ReturnConsumedCapacity": "TOTAL",
-        }
+        request = transaction([each.body for each in actions.values()])
         try:
             self._wire.call("TransactWriteItems", request)
         except ClientError as error:
-            if error_code(error) != CANCELLED:
+            refusal = refusal_of(error, len(actions))
+            if refusal.has(Meaning.UNFIT):
                 raise
-            return _learn(batch, actions, reasons_of(error, len(actions)))
+            return _learn(batch, actions, refusal.reasons)
         for record in batch:
             record.outcome = Removal.DELETED
         return True
 
 
 def _learn(
-    batch: Iterable[_Record], actions: dict[str, _Action], reasons: Sequence[dict[str, Any]]
+    batch: Iterable[_Record], actions: dict[str, _Action], reasons: Sequence[Reason]
 ) -> bool:
     """Note of each record why it stays; whether anything has become clear."""
     moved = False
     for action, reason in zip(actions.values(), reasons, strict=True):
-        if reason.get("Code") != CONDITION:
+        if reason.meaning is not Meaning.UNTRUE:
             continue
         moved = True
         if isinstance(action.means, Guard):
@@ -178,7 +165,7 @@ def _learn(
                 record.guards.remove(action.means)
             continue
         means = action.means
-        if means is Removal.CHANGED and not reason.get("Item"):
+        if means is Removal.CHANGED and not reason.found:
             means = Removal.GONE
         for record in action.records:
             record.reasons.add(means)

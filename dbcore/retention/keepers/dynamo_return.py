@@ -3,8 +3,6 @@ with their unique values."""
 
 from __future__ import annotations
 
-import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,37 +10,27 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from dbcore.attributes import Item
+from dbcore.dynamo.comparing import same_item
+from dbcore.dynamo.expressions import absent, unchanged
+from dbcore.dynamo.guards import Guard, guards_of_item
+from dbcore.dynamo.reading import Request, completed, get_item
+from dbcore.dynamo.refusals import Meaning, refusal_of
+from dbcore.dynamo.writing import transaction
 from dbcore.finality import final_kept, is_undone_by
-from dbcore.guards import Guard
 from dbcore.items import ItemLayout
+from dbcore.patience import WORKING
 from dbcore.retention.keepers.caches import voided
-from dbcore.retention.keepers.compare import same_item
-from dbcore.retention.keepers.dynamo_calls import Request, completed
-from dbcore.retention.keepers.dynamo_conditions import (
-    CANCELLED,
-    CONDITION,
-    absent,
-    guards_of_item,
-    reasons_of,
-    unchanged,
-)
 from dbcore.retention.keepers.interface import Return, Returned
 from dbcore.retention.keepers.pages import NOT_READABLE, unreadable_because
 from dbcore.stores.errors import Conflict
 from dbcore.wire import Wire
-from dbcore.wire.answers import error_code
-from dbcore.wire.client import backoff
 
 AT_ONCE = 200  # records that are written in one go
 WIDTH = 16  # requests in flight
-TRIES = 20  # at a record that others are writing
-_FAILED = "ConditionalCheckFailedException"
-_BUSY = "TransactionConflictException"
-_REFUSED = "ValidationException"
 
 
 @dataclass(frozen=True, slots=True)
-class _Refusal:
+class _Hindrance:
     """Why a write was not done: the record that is there, or a unique value that is another's, or
     neither (another transaction was in the way), or what DynamoDB has against it."""
 
@@ -68,49 +56,33 @@ class _Write:
         put = {"TableName": self.layout.table_name, "Item": self.item, **self.condition}
         if not (self.take or self.give_up):
             return "PutItem", {**put, "ReturnConsumedCapacity": "TOTAL"}
-        return "TransactWriteItems", {
-            "TransactItems": [
+        return "TransactWriteItems", transaction(
+            [
                 {"Put": put},
                 *(guard.put_action() for guard in self.take),
                 *(guard.delete_action() for guard in self.give_up),
-            ],
-            # Sent again under it, nothing is done twice.
-            "ClientRequestToken": str(uuid.uuid4()),
-            "ReturnConsumedCapacity": "TOTAL",
-        }
+            ]
+        )
 
-    def refusal(self, error: Exception | None) -> _Refusal:
+    def hindrance(self, error: Exception | None) -> _Hindrance:
         """What an error means; raises it where it is not about this record."""
-        if not isinstance(error, ClientError):
+        guards = [*self.take, *self.give_up]
+        refusal = refusal_of(error, 1 + len(guards))
+        first = refusal.first
+        if first.meaning is Meaning.UNFIT:
+            return _Hindrance(unfit=first.words)
+        if refusal.has(Meaning.UNFIT):
             assert error is not None
             raise error
-        response: Any = error.response
-        code = error_code(error)
-        if code == _FAILED:
-            resent = response["ResponseMetadata"]["RetryAttempts"] > 0
-            return _Refusal(found=response.get("Item"), resent=resent)
-        if code == _BUSY:
-            return _Refusal()
-        if code == _REFUSED:
-            return _Refusal(unfit=response["Error"]["Message"])
-        if code == CANCELLED:
-            return self._cancelled(error)
-        raise error
-
-    def _cancelled(self, error: ClientError) -> _Refusal:
-        response: Any = error.response
-        first = (response.get("CancellationReasons") or [{}])[0]
-        if first.get("Code") == "ValidationError":
-            return _Refusal(unfit=str(first.get("Message")))
-        guards = [*self.take, *self.give_up]
-        reasons = reasons_of(error, 1 + len(guards))
-        if first.get("Code") == CONDITION:
-            return _Refusal(found=first.get("Item"))
-        for guard, reason in zip(guards, reasons[1:], strict=True):
-            if reason.get("Code") == CONDITION:
+        if first.meaning is Meaning.UNTRUE:
+            return _Hindrance(found=first.found, resent=refusal.resent)
+        for guard, reason in zip(guards, refusal.reasons[1:], strict=True):
+            if reason.meaning is Meaning.UNTRUE:
                 is_foreign = guard in self.give_up
-                return _Refusal(foreign=guard) if is_foreign else _Refusal(taken=guard.field.name)
-        return _Refusal()
+                if is_foreign:
+                    return _Hindrance(foreign=guard)
+                return _Hindrance(taken=guard.field.name)
+        return _Hindrance()
 
 
 class Returning:
@@ -140,30 +112,30 @@ class Returning:
         return [
             Returned(Return.RESTORED)
             if end.result is not None
-            else self._settled(write, write.refusal(end.error), overwrite)
+            else self._settled(write, write.hindrance(end.error), overwrite)
             for write, end in zip(writes, done, strict=True)
         ]
 
-    def _settled(self, write: _Write, refusal: _Refusal, overwrite: bool) -> Returned:
+    def _settled(self, write: _Write, hindered: _Hindrance, overwrite: bool) -> Returned:
         """The end of a write that was refused, after as many more tries as it takes."""
-        for attempt in range(TRIES):
-            if refusal.unfit:
-                return Returned(Return.UNFIT, refusal.unfit)
-            if refusal.taken:
-                return Returned(Return.TAKEN, f"{refusal.taken} belongs to another record")
-            found = refusal.found
+        for turn in range(WORKING.tries):
+            if hindered.unfit:
+                return Returned(Return.UNFIT, hindered.unfit)
+            if hindered.taken:
+                return Returned(Return.TAKEN, f"{hindered.taken} belongs to another record")
+            found = hindered.found
             if found is not None and same_item(found, write.item):
-                return Returned(Return.RESTORED if refusal.resent else Return.PRESENT)
+                return Returned(Return.RESTORED if hindered.resent else Return.PRESENT)
             if found is not None and not overwrite:
                 return Returned(Return.NEWER)
             if found is not None and is_undone_by(self._layout, found, write.item):
                 return Returned(Return.NEWER, final_kept(self._layout))
-            write = self._next(write, refusal)
-            time.sleep(backoff(min(attempt, 5)))
+            write = self._next(write, hindered)
+            WORKING.pause(turn)
             again = self._send(write)
             if again is None:
                 return Returned(Return.RESTORED)
-            refusal = again
+            hindered = again
         raise self._conflict()
 
     def replace(self, old: Item, new: Item) -> bool:
@@ -173,27 +145,26 @@ class Returning:
         """
         with voided(self._store, self._layout, [old]):
             write = self._replacing(old, new)
-            for attempt in range(TRIES):
-                refusal = self._send(write)
-                if refusal is None:
+            for _ in WORKING:
+                hindered = self._send(write)
+                if hindered is None:
                     return True
-                if refusal.unfit or refusal.taken:
-                    raise Conflict(refusal.unfit or f"{refusal.taken} belongs to another record")
-                if refusal.foreign is not None:
-                    write.give_up.remove(refusal.foreign)
-                elif refusal.found is not None:
-                    return refusal.resent and same_item(refusal.found, new)
+                if hindered.unfit or hindered.taken:
+                    raise Conflict(hindered.unfit or f"{hindered.taken} belongs to another record")
+                if hindered.foreign is not None:
+                    write.give_up.remove(hindered.foreign)
+                elif hindered.found is not None:
+                    return hindered.resent and same_item(hindered.found, new)
                 elif self._is_gone(old):
                     return False
-                time.sleep(backoff(min(attempt, 5)))
         raise self._conflict()
 
-    def _send(self, write: _Write) -> _Refusal | None:
+    def _send(self, write: _Write) -> _Hindrance | None:
         operation, request = write.call()
         try:
             self._wire.call(operation, request)
         except ClientError as error:
-            return write.refusal(error)
+            return write.hindrance(error)
         return None
 
     def _adding(self, item: Item) -> _Write:
@@ -207,22 +178,18 @@ class Returning:
         give_up = [guard for guard in guards_of_item(layout, old) if guard.key not in kept]
         return _Write(layout, new, unchanged(layout, old), take, give_up)
 
-    def _next(self, write: _Write, refusal: _Refusal) -> _Write:
-        """What to try after a refusal: over the record that was found, if there is one."""
-        if refusal.foreign is not None:
-            write.give_up.remove(refusal.foreign)
+    def _next(self, write: _Write, hindered: _Hindrance) -> _Write:
+        """What to try after a hindered: over the record that was found, if there is one."""
+        if hindered.foreign is not None:
+            write.give_up.remove(hindered.foreign)
             return write
-        if refusal.found is not None:
-            return self._replacing(refusal.found, write.item)
+        if hindered.found is not None:
+            return self._replacing(hindered.found, write.item)
         return self._adding(write.item)
 
     def _is_gone(self, item: Item) -> bool:
-        request = {
-            "TableName": self._layout.table_name,
-            "Key": self._layout.key_of_item(item),
-            "ConsistentRead": True,
-        }
-        return "Item" not in self._wire.call("GetItem", request)
+        layout = self._layout
+        return get_item(self._wire, layout.table_name, layout.key_of_item(item)) is None
 
     def _flaw(self, item: Item) -> str:
         """Why an item is no record of this table, if it is none."""

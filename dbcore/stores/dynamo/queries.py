@@ -1,4 +1,4 @@
-"""Reads from DynamoDB: one item, and lists, newest first, ties by key, cut where a page ends.
+"""Lists from DynamoDB, newest first, ties by key, cut where a page ends.
 
 A page does not go on from DynamoDB's own key but from a record's place in the order, so that its
 end means the same in either store and stays good when records are inserted or deleted. DynamoDB
@@ -17,10 +17,11 @@ from typing import Any
 from django.db import models
 
 from dbcore.attributes import Item
+from dbcore.dynamo.reading import pages
 from dbcore.items import DAY, TTL, ItemLayout, layout_of
 from dbcore.stores import validation
 from dbcore.stores.errors import InvalidRecord
-from dbcore.stores.interface import Key, Position, Query
+from dbcore.stores.interface import Position, Query
 from dbcore.tables import DAY_SHARDS, GlobalIndex, LocalIndex
 from dbcore.wire import Wire
 
@@ -35,20 +36,6 @@ _CONDITION = {  # whether there is a lower and an upper bound -> what the key mu
     (False, True): " AND #o <= :high",
     (True, True): " AND #o BETWEEN :low AND :high",
 }
-
-
-def get_item(wire: Wire, layout: ItemLayout, key: Key, *, consistent: bool = True) -> Item | None:
-    """The item with this key, if there is one."""
-    answer = wire.call(
-        "GetItem",
-        {
-            "TableName": layout.table_name,
-            "Key": layout.key_of(key),
-            "ConsistentRead": consistent,
-            "ReturnConsumedCapacity": "TOTAL",
-        },
-    )
-    return answer.get("Item")
 
 
 def run_query(wire: Wire, query: Query) -> tuple[list[models.Model], Position | None]:
@@ -159,18 +146,13 @@ def _pages(
     """One partition's items that the list has, read page by page as they are asked for."""
     behind = _place_of(layout, query)
     live_at = None if query.live_at is None else query.live_at.timestamp()
-    while True:
-        answer = wire.call("Query", request)
+    for answer in pages(wire, "Query", request):
         items = answer["Items"]
         if behind is not None:
             items = [item for item in items if order.place(item) < behind]
         if live_at is not None:
             items = _live(layout, items, live_at)
         yield items
-        after = answer.get("LastEvaluatedKey")
-        if after is None:
-            return
-        request["ExclusiveStartKey"] = after
 
 
 def _place_of(layout: ItemLayout, query: Query) -> tuple[str, str] | None:

@@ -9,42 +9,23 @@ sent again, both are told that they did it.
 
 from __future__ import annotations
 
-import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
 from dbcore.attributes import Item
+from dbcore.dynamo.comparing import same_item
+from dbcore.dynamo.refusals import Meaning, Refusal, refusal_of
+from dbcore.dynamo.writing import transaction
+from dbcore.patience import ASKED
 from dbcore.stores.dynamo.writes import Overtaken, Prepared, error_of
 from dbcore.stores.errors import AlreadyExists, Conflict
 from dbcore.wire import Wire
-from dbcore.wire.answers import error_code
-from dbcore.wire.client import backoff
-
-TRIES = 8  # of a write that is overtaken by others
-FAILED = "ConditionalCheckFailedException"
-_BUSY = "TransactionConflictException"  # a transaction is writing to the same item
-_CANCELLED = "TransactionCanceledException"
-_ASKED = {  # of each kind of write, beyond its condition
-    "Put": {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"},
-    "Delete": {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"},
-    "Update": {"ReturnValues": "ALL_NEW"},
-}
 
 Answer = TypeVar("Answer")
-
-
-class _Refused(Exception):
-    """A condition does not hold. `found`: the item that is there; `resent`: whether the request
-    was sent more than once, so that this may be its own work."""
-
-    def __init__(self, found: Item | None, *, resent: bool) -> None:
-        super().__init__()
-        self.found = found
-        self.resent = resent
 
 
 def send(wire: Wire, prepared: Prepared) -> None:
@@ -52,68 +33,63 @@ def send(wire: Wire, prepared: Prepared) -> None:
     if not prepared.alone:
         send_together(wire, [prepared])
         return
-    try:
-        _send_alone(wire, prepared.action)
-    except _Refused as refused:
-        if not (refused.resent and _is_own(prepared, refused.found)):
-            raise AlreadyExists("a record has this key") if prepared.adds else Overtaken from None
+    refusal = _send_alone(wire, prepared.action)[1]
+    if refusal is None or (refusal.resent and _is_own(prepared, refusal.first.found)):
+        return
+    raise AlreadyExists("a record has this key") if prepared.adds else Overtaken
 
 
 def send_update(wire: Wire, prepared: Prepared) -> Item:
     """Do an update that may go alone; the item as it is then. Conflict, Overtaken."""
-    try:
-        answer = _send_alone(wire, prepared.action)
-    except _Refused:
+    answer, refusal = _send_alone(wire, prepared.action)
+    if refusal is not None:
         # Not by itself: to do it twice is to do it once.
-        raise Overtaken from None
+        raise Overtaken
     found: Item = answer["Attributes"]
     return found
 
 
 def send_together(wire: Wire, prepared: Sequence[Prepared]) -> None:
     """Do all of these writes or none; AlreadyExists, UniqueViolation, Overtaken."""
-    request = {
-        "TransactItems": [action for each in prepared for action in each.actions()],
-        # For ten minutes, longer than any call is tried, DynamoDB does nothing twice under it.
-        "ClientRequestToken": str(uuid.uuid4()),
-        "ReturnConsumedCapacity": "INDEXES",
-    }
+    actions = [action for each in prepared for action in each.actions()]
     try:
-        wire.call("TransactWriteItems", request)
+        wire.call("TransactWriteItems", transaction(actions))
     except ClientError as error:
-        if error_code(error) == _CANCELLED:
-            raise error_of(prepared, error) from error
-        raise
+        meant = error_of(prepared, error)
+        if meant is error:
+            raise
+        raise meant from error
 
 
 def retried(attempt: Callable[[], Answer]) -> Answer:
     """Try again what another write has overtaken; Conflict when that goes on and on."""
-    for turn in range(TRIES):
-        try:
+    for _ in ASKED:
+        with suppress(Overtaken):
             return attempt()
-        except Overtaken:
-            time.sleep(backoff(min(turn, 3)))
     raise Conflict("the record changes faster than it can be written")
 
 
-def _send_alone(wire: Wire, action: Mapping[str, Any]) -> dict[str, Any]:
-    """DynamoDB's answer to a transaction's action that is done without one."""
+def _send_alone(wire: Wire, action: Mapping[str, Any]) -> tuple[dict[str, Any], Refusal | None]:
+    """DynamoDB's answer to a transaction's action that is done without one, or why it was not. What
+    another's transaction was in the way of is tried again."""
     ((kind, expression),) = action.items()
-    request = {**expression, **_ASKED[kind], "ReturnConsumedCapacity": "INDEXES"}
+    request = {**expression, "ReturnConsumedCapacity": "INDEXES"}
+    if kind == "Update":
+        request["ReturnValues"] = "ALL_NEW"
     resent = False
 
-    def attempt() -> dict[str, Any]:
+    def attempt() -> tuple[dict[str, Any], Refusal | None]:
         nonlocal resent
         try:
-            return wire.call(f"{kind}Item", request)
+            return wire.call(f"{kind}Item", request), None
         except ClientError as error:
-            response: Any = error.response
-            resent = resent or response["ResponseMetadata"]["RetryAttempts"] > 0
-            if error_code(error) == FAILED:
-                raise _Refused(response.get("Item"), resent=resent) from error
-            if error_code(error) == _BUSY:
+            refusal = refusal_of(error)
+            resent = resent or refusal.resent
+            if refusal.has(Meaning.BUSY):
                 raise Overtaken from error
-            raise
+            if refusal.has(Meaning.UNFIT):
+                raise
+            return {}, replace(refusal, resent=resent)
 
     return retried(attempt)
 
@@ -122,20 +98,4 @@ def _is_own(prepared: Prepared, found: Item | None) -> bool:
     """Whether a write that was sent more than once finds its own work."""
     if not prepared.adds:
         return found is None
-    return found is not None and _plain(found) == _plain(prepared.action["Put"]["Item"])
-
-
-def _plain(item: Item) -> Any:
-    return {name: _comparable(value) for name, value in item.items()}
-
-
-def _comparable(attribute: Mapping[str, Any]) -> Any:
-    """An attribute value in a form that is equal however DynamoDB writes its numbers."""
-    ((tag, value),) = attribute.items()
-    if tag == "N":
-        return tag, Decimal(value)
-    if tag == "M":
-        return tag, _plain(value)
-    if tag == "L":
-        return tag, [_comparable(each) for each in value]
-    return tag, value
+    return found is not None and same_item(found, prepared.action["Put"]["Item"])

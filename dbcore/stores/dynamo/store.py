@@ -7,28 +7,28 @@ fields (expiry, day, due day) is never left behind by an update.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from django.db import models
 from django.utils import timezone
 
 from dbcore.attributes import Item
+from dbcore.dynamo.guards import GUARD_KEY, OWNER, guard_key, guard_table
+from dbcore.dynamo.reading import get_item
+from dbcore.dynamo.refusals import Meaning, refusal_of
 from dbcore.fields import split_key
-from dbcore.guards import GUARD_KEY, OWNER, guard_key, guard_table
 from dbcore.items import ItemLayout, layout_of
-from dbcore.rights import in_words
 from dbcore.stores import validation
-from dbcore.stores.dynamo.queries import get_item, has_expired, run_query
+from dbcore.stores.dynamo.available import available
+from dbcore.stores.dynamo.queries import has_expired, run_query
 from dbcore.stores.dynamo.replicas import read_nearby
-from dbcore.stores.dynamo.sending import FAILED, retried, send, send_together, send_update
+from dbcore.stores.dynamo.sending import retried, send, send_together, send_update
 from dbcore.stores.dynamo.writes import Prepared, adding, deleting, updating
-from dbcore.stores.errors import Conflict, RecordNotFound, StoreUnavailable
+from dbcore.stores.errors import Conflict, RecordNotFound
 from dbcore.stores.interface import Add, Delete, Key, Position, Query, Record, Update, Write
 from dbcore.wire import Wire, get_wire
-from dbcore.wire.answers import error_code
 
 
 class DynamoStore:
@@ -52,11 +52,15 @@ class DynamoStore:
     ) -> Record | None:
         layout = layout_of(model)
         validation.check_key(layout, key)
-        with _available():
+        with available():
             item = (
-                get_item(self.wire, layout, key)
+                self._item(layout, key)
                 if consistent
-                else read_nearby(lambda wire: get_item(wire, layout, key, consistent=False))
+                else read_nearby(
+                    lambda wire: get_item(
+                        wire, layout.table_name, layout.key_of(key), consistent=False
+                    )
+                )
             )
         if item is None:
             return None
@@ -71,13 +75,13 @@ class DynamoStore:
         layout = layout_of(model)
         unique = next(each for each in layout.unique if each.name == field)
         validation.check_fields(layout, {field: value}, [field])
-        with _available():
+        with available():
             for _ in range(2):
                 guard = self._guard(guard_key(layout, unique, value))
                 if guard is None:
                     return None
                 key = dict(zip(layout.table.key_fields, split_key(guard[OWNER]["S"]), strict=True))
-                item = get_item(self.wire, layout, key)
+                item = self._item(layout, key)
                 values = {} if item is None else _values(layout, item)
                 held = values.get(field)
                 if held is not None and unique.folded(held) == unique.folded(value):
@@ -88,7 +92,7 @@ class DynamoStore:
     def add(self, record: Record) -> Record:
         layout = layout_of(type(record))
         values = validation.prepared(record)
-        with _available():
+        with available():
             retried(lambda: send(self.wire, adding(layout, values)))
         return _settled(layout, record)
 
@@ -96,7 +100,7 @@ class DynamoStore:
         layout = layout_of(type(record))
         validation.check_replaceable(layout)
         values = validation.prepared(record)
-        with _available():
+        with available():
             request = {"TableName": layout.table_name, "Item": layout.to_item(values)}
             self.wire.call("PutItem", {**request, "ReturnConsumedCapacity": "INDEXES"})
         return _settled(layout, record)
@@ -110,14 +114,14 @@ class DynamoStore:
         expect: Mapping[str, Any] | None = None,
     ) -> Record:
         wanted = validation.checked(Update(model, key, changes, expect or {}))
-        with _available():
+        with available():
             return retried(lambda: self._update(wanted))  # type: ignore[no-any-return]
 
     def delete(
         self, model: type[models.Model], key: Key, *, expect: Mapping[str, Any] | None = None
     ) -> None:
         wanted = validation.checked(Delete(model, key, expect or {}))
-        with _available():
+        with available():
             retried(lambda: send(self.wire, self._deleting(wanted)))
 
     def increment(self, initial: Record, field: str, *, below: int) -> Record | None:
@@ -146,24 +150,24 @@ class DynamoStore:
             "ReturnValues": "ALL_NEW",
             "ReturnConsumedCapacity": "INDEXES",
         }  # fmt: skip
-        with _available():
+        with available():
             try:
                 answer = self.wire.call("UpdateItem", request)
             except ClientError as error:
-                if error_code(error) == FAILED:
+                if refusal_of(error).has(Meaning.UNTRUE):
                     return None
                 raise
         return _record(layout, answer["Attributes"])  # type: ignore[no-any-return]
 
     def query(self, query: Query) -> tuple[list[models.Model], Position | None]:
-        with _available():
+        with available():
             if query.consistent:
                 return run_query(self.wire, query)
             return read_nearby(lambda wire: run_query(wire, query), measured=False)
 
     def transact(self, writes: Sequence[Write]) -> None:
         checked = [validation.checked(each) for each in writes]
-        with _available():
+        with available():
             retried(lambda: send_together(self.wire, [self._prepared(each) for each in checked]))
         for each in writes:
             if isinstance(each, Add):
@@ -177,7 +181,7 @@ class DynamoStore:
     def _current(self, write: Update | Delete) -> tuple[ItemLayout, dict[str, Any]]:
         """The values of the record to write to; RecordNotFound, Conflict."""
         layout = layout_of(write.model)
-        item = get_item(self.wire, layout, write.key)
+        item = self._item(layout, write.key)
         if item is None:
             raise _missing(layout)
         values = _values(layout, item)
@@ -205,22 +209,16 @@ class DynamoStore:
             item: Item | None = send_update(self.wire, prepared)
         else:
             send_together(self.wire, [prepared])
-            item = get_item(self.wire, layout, write.key)
+            item = self._item(layout, write.key)
         if item is None:
             raise _missing(layout)
         return _record(layout, item)
 
+    def _item(self, layout: ItemLayout, key: Key) -> Item | None:
+        return get_item(self.wire, layout.table_name, layout.key_of(key))
+
     def _guard(self, key: str) -> Item | None:
-        answer = self.wire.call(
-            "GetItem",
-            {
-                "TableName": guard_table(),
-                "Key": {GUARD_KEY: {"S": key}},
-                "ConsistentRead": True,
-                "ReturnConsumedCapacity": "TOTAL",
-            },
-        )
-        return answer.get("Item")
+        return get_item(self.wire, guard_table(), {GUARD_KEY: {"S": key}})
 
 
 def _values(layout: ItemLayout, item: Item) -> dict[str, Any]:
@@ -243,14 +241,3 @@ def _settled(layout: ItemLayout, record: Record) -> Record:
         record.pk = layout.model._meta.pk.get_pk_value_on_save(record)
     record._state.adding = False
     return record
-
-
-@contextmanager
-def _available() -> Iterator[None]:
-    """Turns what the wire could not do, after its retries, into StoreUnavailable."""
-    try:
-        yield
-    except ClientError as error:
-        raise StoreUnavailable(f"DynamoDB: {in_words(error)}") from error
-    except BotoCoreError as error:
-        raise StoreUnavailable(f"DynamoDB is out of reach: {in_words(error)}") from error

@@ -13,16 +13,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from dbcore.dynamo.expressions import TELL, Expression, absent
+from dbcore.dynamo.guards import Guard, guards_of
+from dbcore.dynamo.refusals import Meaning, refusal_of
 from dbcore.finality import final_attribute
-from dbcore.guards import Guard, guards_of
 from dbcore.items import DAY, DUE_DAY, TTL, ItemLayout
-from dbcore.rights import in_words
-from dbcore.stores.errors import AlreadyExists, StoreError, StoreUnavailable, UniqueViolation
-from dbcore.wire.answers import THROTTLED_ACTION, cancellation_codes
+from dbcore.stores.errors import AlreadyExists, UniqueViolation
 
 Action = dict[str, Any]
-_CONDITION = "ConditionalCheckFailed"
-_OVERTAKEN = {_CONDITION, "TransactionConflict"}
 
 
 class Overtaken(Exception):
@@ -52,67 +50,11 @@ class Prepared:
         yield from self.given_up
 
 
-class Expression:
-    """Conditions and their placeholders."""
-
-    def __init__(self) -> None:
-        self.names: dict[str, str] = {}
-        self.values: dict[str, Any] = {}
-        self._tests: list[str] = []
-
-    def name(self, attribute: str) -> str:
-        """The placeholder of an attribute."""
-        return self.names.setdefault(attribute, f"#n{len(self.names)}")
-
-    def value(self, value: Any) -> str:
-        """The placeholder of an attribute value."""
-        placeholder = f":v{len(self.values)}"
-        self.values[placeholder] = value
-        return placeholder
-
-    def must_exist(self, layout: ItemLayout) -> None:
-        """The item is there."""
-        self._tests.append(f"attribute_exists({self.name(layout.key[0].attribute)})")
-
-    def must_not_exist(self, layout: ItemLayout) -> None:
-        """The item is not there."""
-        self._tests.append(f"attribute_not_exists({self.name(layout.key[0].attribute)})")
-
-    def must_be(self, layout: ItemLayout, values: Mapping[str, Any], names: Iterable[str]) -> None:
-        """These fields still have these values."""
-        for each in sorted(names):
-            column = layout.by_name[each]
-            placeholder = self.name(column.attribute)
-            if values[each] is None:
-                self._tests.append(f"attribute_not_exists({placeholder})")
-            else:
-                wanted = self.value(column.codec.to_attribute(values[each]))
-                self._tests.append(f"{placeholder} = {wanted}")
-
-    def must_not_be_final(self, layout: ItemLayout) -> None:
-        """What is for good has not happened to the item."""
-        final = final_attribute(layout)
-        if final is not None:
-            name, value = self.name(final[0]), self.value(final[1])
-            self._tests.append(f"(attribute_not_exists({name}) OR {name} <> {value})")
-
-    def request(self, **parts: Any) -> dict[str, Any]:
-        """The parts of a request that carry the expression."""
-        found = {**parts, "ConditionExpression": " AND ".join(self._tests)}
-        if self.names:
-            found["ExpressionAttributeNames"] = {mark: name for name, mark in self.names.items()}
-        if self.values:
-            found["ExpressionAttributeValues"] = self.values
-        return found
-
-
 def adding(layout: ItemLayout, values: Mapping[str, Any]) -> Prepared:
     """A new record."""
-    condition = Expression()
-    condition.must_not_exist(layout)
-    request = condition.request(TableName=layout.table_name, Item=layout.to_item(values))
+    put = {"TableName": layout.table_name, "Item": layout.to_item(values)}
     guards = [(guard, guard.put_action()) for guard in guards_of(layout, values)]
-    return Prepared({"Put": request}, guards, adds=True)
+    return Prepared({"Put": put | absent(layout)}, guards, adds=True)
 
 
 def updating(
@@ -123,12 +65,10 @@ def updating(
 ) -> Prepared:
     """A change of fields of the record that has the values `old`."""
     new = {**old, **changes}
-    expression = Expression()
-    expression.must_exist(layout)
-    expression.must_be(layout, old, _relied_on(layout, changes) | set(expected))
-    if _may_undo(layout, changes):
-        expression.must_not_be_final(layout)
-    request = expression.request(
+    expression = _still(layout, old, _relied_on(layout, changes) | set(expected))
+    if _may_undo(layout, changes) and (final := final_attribute(layout)) is not None:
+        expression.must_not_be(*final)
+    request = expression.parts(
         TableName=layout.table_name,
         Key=layout.key_of(old),
         UpdateExpression=_assignments(layout, changes, new, expression),
@@ -145,12 +85,21 @@ def updating(
 
 def deleting(layout: ItemLayout, old: Mapping[str, Any], expected: Iterable[str]) -> Prepared:
     """The removal of the record that has the values `old`."""
-    condition = Expression()
-    condition.must_exist(layout)
-    condition.must_be(layout, old, {*expected, *(unique.name for unique in layout.unique)})
-    request = condition.request(TableName=layout.table_name, Key=layout.key_of(old))
+    wanted = _still(layout, old, {*expected, *(unique.name for unique in layout.unique)})
+    request = wanted.parts(TableName=layout.table_name, Key=layout.key_of(old), **TELL)
     guards = [guard.delete_action() for guard in guards_of(layout, old)]
     return Prepared({"Delete": request}, given_up=guards)
+
+
+def _still(layout: ItemLayout, old: Mapping[str, Any], names: Iterable[str]) -> Expression:
+    """The condition that the record is there, and that these fields are as they were."""
+    found = Expression()
+    found.must_have(layout.key[0].attribute)
+    for each in sorted(names):
+        column, value = layout.by_name[each], old[each]
+        wanted = None if value is None else column.codec.to_attribute(value)
+        found.must_be(column.attribute, wanted)
+    return found
 
 
 def _assignments(
@@ -208,22 +157,17 @@ def _sources(layout: ItemLayout) -> dict[str, set[str]]:
     return found
 
 
-def error_of(prepared: Sequence[Prepared], error: ClientError) -> StoreError | Overtaken:
-    """What a cancelled transaction means: the first write's reason that is one.
-
-    Where none is: StoreUnavailable, if it was not for another's write that it was cancelled. What
-    was only throttled has been tried again by then, by the wire.
-    """
-    response: Any = error.response
-    reasons = iter(response.get("CancellationReasons", []))
+def error_of(prepared: Sequence[Prepared], error: ClientError) -> Exception:
+    """What the refusal of a transaction means: the first write's reason that is one. `error` itself
+    where it was only throttled, which the wire has tried again by then."""
+    refusal = refusal_of(error, sum(1 for each in prepared for _ in each.actions()))
+    reasons = iter(refusal.reasons)
     for each in prepared:
-        codes = [str((next(reasons, None) or {}).get("Code")) for _ in each.actions()]
-        if codes[0] == _CONDITION:
+        found = [next(reasons).meaning for _ in each.actions()]
+        if found[0] is Meaning.UNTRUE:
             return AlreadyExists("a record has this key") if each.adds else Overtaken()
-        for (guard, _), code in zip(each.taken, codes[1:], strict=False):
-            if code == _CONDITION:
+        for (guard, _), meaning in zip(each.taken, found[1:], strict=False):
+            if meaning is Meaning.UNTRUE:
                 return UniqueViolation(guard.field.name)
-    found = cancellation_codes(error)
-    if found & _OVERTAKEN and found <= _OVERTAKEN | THROTTLED_ACTION:
-        return Overtaken()
-    return StoreUnavailable(f"DynamoDB: {in_words(error)}")
+    passes = refusal.has(Meaning.UNTRUE) or refusal.has(Meaning.BUSY)
+    return Overtaken() if passes and not refusal.has(Meaning.UNFIT) else error

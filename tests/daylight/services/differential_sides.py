@@ -22,7 +22,7 @@ from django.utils import timezone
 from daylight.models import base
 from daylight.services import bearers
 from dbcore import append_only
-from dbcore.guards import GUARD_KEY, OWNER, guard_table, guards_of
+from dbcore.dynamo.guards import GUARD_KEY, OWNER, guard_table, guards_of
 from dbcore.items import DERIVED, ItemLayout, layout_of
 from dbcore.stores.errors import StoreError, StoreUnavailable
 from dbcore.stores.pages import Page

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from dbcore.connecting import connect
-from dbcore.leases import lease_table
+from dbcore.dynamo.leases import lease_table
 from dbcore.local_engine import LocalEngine
 from dbcore.monitoring.health.results import Status
 from dbcore.table_sync import sync_tables

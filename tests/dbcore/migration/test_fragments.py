@@ -19,9 +19,9 @@ from daylight import models
 from daylight.legacy import LEGACY_TABLES
 from daylight.sample_data import sample
 from dbcore.attributes import Item, JsonCodec
+from dbcore.dynamo.comparing import differing_attributes, same_value
 from dbcore.errors import InvalidValue
 from dbcore.items import ItemLayout, layout_of
-from dbcore.migration.compare import differing_attributes, same_value
 from dbcore.migration.encoding import RowEncoder
 from dbcore.migration.fragments import TakeTheExactWay, fragment_of, when
 from dbcore.migration.json_shapes import MAX_SHAPES, MAX_TOKENS, JsonShapes

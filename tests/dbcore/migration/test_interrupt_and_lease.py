@@ -196,7 +196,7 @@ def test_a_verification_needs_no_lease(run: Migrate, tables: Tables, good: Legac
 def test_a_run_whose_lease_another_has_taken_stops(
     run: Migrate, tables: Tables, good: Legacy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dbcore.leases.RENEW_SECONDS", 0)
+    monkeypatch.setattr("dbcore.dynamo.leases.RENEW_SECONDS", 0)
 
     def steal(call: Call) -> None:
         if call.operation == "BatchWriteItem":

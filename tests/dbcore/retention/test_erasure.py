@@ -17,8 +17,8 @@ from django.utils import timezone
 
 from daylight.database import api_key_service, session_service, user_service
 from daylight.models import AuditLog, Plan, User, UserSession
+from dbcore.dynamo.leases import LeaseHeld
 from dbcore.items import layout_of
-from dbcore.leases import LeaseHeld
 from dbcore.models import (
     DeadLetter,
     Erasure,

@@ -20,9 +20,9 @@ from django.utils import timezone
 
 from daylight.models import AuditLog, Plan, UsageAnalytics, User
 from dbcore.attributes import Item
+from dbcore.dynamo.leases import LeaseHeld
 from dbcore.errors import ConfigurationError
 from dbcore.items import ItemLayout, layout_of
-from dbcore.leases import LeaseHeld
 from dbcore.models import Archive, Erasure, RestoredRecord
 from dbcore.retention import erasure
 from dbcore.retention.archives import Manifest, Shelf

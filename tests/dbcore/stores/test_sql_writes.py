@@ -14,6 +14,7 @@ import pytest
 from django.db import connection, connections, transaction
 
 from daylight.models import User
+from dbcore.patience import ASKED
 from dbcore.stores import orm
 from dbcore.stores.errors import Conflict, StoreUnavailable
 from dbcore.stores.interface import Update
@@ -91,7 +92,7 @@ def test_an_address_that_comes_and_goes_is_a_conflict_at_last(
         return usual(*given)
 
     monkeypatch.setattr(orm.OrmStore, "_locked", locked)
-    with meanwhile(monkeypatch, other, *[FREED] * orm.TRIES) as left:
+    with meanwhile(monkeypatch, other, *[FREED] * ASKED.tries) as left:
         with pytest.raises(Conflict):
             store.update(User, {"id": "ana"}, {"email": "bea@example.org"})
         assert not left

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from dbcore.leases import Lease
+from dbcore.dynamo.leases import Lease
 from dbcore.local_engine import LocalEngine
 from dbcore.migration.run import LEASE_NAME
 from dbcore.models import DeadLetter, MigrationRun, Sweep

@@ -14,7 +14,7 @@ import pytest
 from django.db import connections
 from pytest_django import DjangoDbBlocker
 
-from dbcore.leases import lease_table
+from dbcore.dynamo.leases import lease_table
 from dbcore.local_engine import LocalEngine
 from dbcore.monitoring.health import stores
 from dbcore.stores.dynamo import replicas

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from daylight import models
 from dbcore.attributes import Item
+from dbcore.dynamo.comparing import differing_attributes
 from dbcore.items import ItemLayout, layout_of
 from dbcore.local_engine import LocalEngine, find_engine
-from dbcore.migration.compare import differing_attributes
 from dbcore.retention.archives import Shelf
 from dbcore.retention.records import key_text
 from dbcore.schema import create_table_request

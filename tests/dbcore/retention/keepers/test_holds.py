@@ -13,8 +13,8 @@ from django.db import connections
 
 from daylight.models import UsageAnalytics
 from dbcore.attributes import Item
+from dbcore.dynamo.leases import LeaseHeld
 from dbcore.errors import ConfigurationError
-from dbcore.leases import LeaseHeld
 from dbcore.retention.keepers.choice import keeper_named, primary_keeper
 from dbcore.retention.keepers.dynamo import DynamoKeeper
 from dbcore.retention.keepers.dynamo_holds import epoch_number

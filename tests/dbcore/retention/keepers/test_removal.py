@@ -14,8 +14,10 @@ from django.db import connections
 
 from daylight.models import AuditLog, ErrorLog, Plan, UsageAnalytics, User, UserProfile
 from dbcore.attributes import Item
-from dbcore.guards import guard_table, guards_of
+from dbcore.dynamo.guards import guard_table, guards_of
 from dbcore.items import layout_of
+from dbcore.patience import Patience
+from dbcore.retention.keepers import dynamo_removal
 from dbcore.retention.keepers.interface import HoldKey, Removal, Return
 from dbcore.stores.caching import CachingStore
 from dbcore.stores.errors import Conflict, StoreUnavailable, UniqueViolation
@@ -353,7 +355,7 @@ def test_what_never_gets_through_is_an_error_and_not_an_end(
     in_dynamodb: Kept, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (item,) = in_dynamodb.put(event("e1"))
-    monkeypatch.setattr("dbcore.retention.keepers.dynamo_removal.TRIES", 3)
+    monkeypatch.setattr(dynamo_removal, "WORKING", Patience(3, 0))
     operations = ("TransactWriteItems",)
     proxy.set_faults(Custom(cancelled("TransactionConflict"), operations=operations))
     with pytest.raises(Conflict, match="usage_analytics are being written"):

@@ -24,9 +24,9 @@ from daylight.models import (
     WeatherCache,
 )
 from dbcore.attributes import Item
+from dbcore.dynamo.comparing import same_item
 from dbcore.errors import DbcoreError, InvalidValue
 from dbcore.items import layout_of
-from dbcore.retention.keepers.compare import same_item
 from dbcore.retention.keepers.interface import Removal, Return, Returned
 from dbcore.stores.errors import StoreUnavailable, UniqueViolation
 from dbcore.wire import HOOKS

@@ -12,17 +12,20 @@ import platform
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
+from dbcore.attributes import AttributeValue, Item
+from dbcore.dynamo.expressions import condition
+from dbcore.dynamo.reading import Request, get_item
+from dbcore.dynamo.refusals import Meaning, refusal_of
 from dbcore.errors import DbcoreError
 from dbcore.wire import Wire
 
 LEASE_SECONDS = 30
 RENEW_SECONDS = 8
-_NAMES = {"#name": "name", "#owner": "owner", "#expires": "expires"}
 
 
 class LeaseHeld(DbcoreError):
@@ -128,13 +131,13 @@ class Lease:
         """Take the lease; LeaseHeld names who has it."""
         now = time.time()
         free = "attribute_not_exists(#name) OR #expires < :now OR #owner = :me"
-        if self._put(free, {":now": _number(now), ":me": {"S": self.owner}}):
+        if self._put(free, now=_number(now), me={"S": self.owner}):
             return None
         holder = self.holder()
         if holder is None:
             return self.acquire()
         if holder.is_dead:
-            if self._put("#owner = :dead", {":dead": {"S": holder.owner}}):
+            if self._put("#owner = :dead", dead={"S": holder.owner}):
                 return None
             return self.acquire()  # another was quicker
         raise held_by(self.name, holder)
@@ -143,37 +146,17 @@ class Lease:
         """Renew the lease when it is time to; LeaseLost when another process has it."""
         if time.monotonic() - self._renewed < RENEW_SECONDS:
             return
-        if not self._put("#owner = :me", {":me": {"S": self.owner}}):
+        if not self._put("#owner = :me", me={"S": self.owner}):
             raise lost_to(self.name, self.holder())
 
     def release(self) -> None:
         """Give the lease up, if it is still ours."""
-        try:
-            self._wire.call(
-                "DeleteItem",
-                {
-                    "TableName": lease_table(),
-                    "Key": {"name": {"S": self.name}},
-                    "ConditionExpression": "#owner = :me",
-                    "ExpressionAttributeNames": {"#owner": "owner"},
-                    "ExpressionAttributeValues": {":me": {"S": self.owner}},
-                },
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise
+        ours = condition("#owner = :me", {"owner": "owner"}, {"me": {"S": self.owner}})
+        self._done("DeleteItem", {"Key": self._key, **ours})
 
     def holder(self) -> Holder | None:
         """Who has the lease now."""
-        answer = self._wire.call(
-            "GetItem",
-            {
-                "TableName": lease_table(),
-                "Key": {"name": {"S": self.name}},
-                "ConsistentRead": True,
-            },
-        )
-        item = answer.get("Item")
+        item = get_item(self._wire, lease_table(), self._key)
         if item is None:
             return None
         return Holder(
@@ -186,11 +169,15 @@ class Lease:
             expires=float(item["expires"]["N"]),
         )
 
-    def _put(self, condition: str, values: dict[str, Any]) -> bool:
+    @property
+    def _key(self) -> Item:
+        return {"name": {"S": self.name}}
+
+    def _put(self, text: str, **values: AttributeValue) -> bool:
         started = time.monotonic()
         expires = time.time() + LEASE_SECONDS
         item = {
-            "name": {"S": self.name},
+            **self._key,
             "owner": {"S": self.owner},
             "host": {"S": platform.node()},
             "pid": {"N": str(os.getpid())},
@@ -201,23 +188,20 @@ class Lease:
             # Long after the lease: DynamoDB tidies up, it does not decide.
             "ttl": {"N": str(int(expires) + 86400)},
         }
-        names = {key: name for key, name in _NAMES.items() if key in condition}
-        try:
-            self._wire.call(
-                "PutItem",
-                {
-                    "TableName": lease_table(),
-                    "Item": item,
-                    "ConditionExpression": condition,
-                    "ExpressionAttributeNames": names,
-                    "ExpressionAttributeValues": values,
-                },
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return False
-            raise
+        names = {name: name for name in ("name", "owner", "expires") if f"#{name}" in text}
+        if not self._done("PutItem", {"Item": item, **condition(text, names, values)}):
+            return False
         self._renewed = started
+        return True
+
+    def _done(self, operation: str, request: Request) -> bool:
+        """Whether a write's condition holds, so that it has been done."""
+        try:
+            self._wire.call(operation, {"TableName": lease_table(), **request})
+        except ClientError as error:
+            if refusal_of(error).first.meaning is not Meaning.UNTRUE:
+                raise
+            return False
         return True
 
 

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 
-import dbcore.leases
+import dbcore.dynamo.leases
 from dbcore.addresses import parse_endpoint
-from dbcore.leases import (
+from dbcore.dynamo.leases import (
     LEASE_SECONDS,
     Lease,
     LeaseHeld,
@@ -33,7 +33,7 @@ from dbcore.wire import HOOKS, Call, Wire, get_wire
 from tests.dbcore.wire.server import PATIENCE, wait_until
 from tests.support.proxy import DropAfter, FaultProxy
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 JOB = "a job"
 
 needs_proc = pytest.mark.skipif(
@@ -51,7 +51,7 @@ def wire(dynamodb: LocalEngine) -> Wire:
 @pytest.fixture
 def keep_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every call of `keep` renews."""
-    monkeypatch.setattr(dbcore.leases, "RENEW_SECONDS", 0.0)
+    monkeypatch.setattr(dbcore.dynamo.leases, "RENEW_SECONDS", 0.0)
 
 
 def write(wire: Wire, owner: str, **other: Any) -> None:
@@ -173,7 +173,7 @@ HOLDER = """
 import sys
 from django.conf import settings
 settings.configure(DYNAMODB_TABLE_PREFIX=sys.argv[2])
-from dbcore.leases import Lease
+from dbcore.dynamo.leases import Lease
 from dbcore.wire import Wire
 from dbcore.addresses import parse_endpoint
 wire = Wire(parse_endpoint(sys.argv[1]), "eu-central-1")
@@ -268,7 +268,7 @@ def test_a_holder_elsewhere_is_not_taken_for_dead_before_its_lease_runs_out(
 def test_where_processes_cannot_be_told_apart_a_dead_holder_s_lease_must_run_out(
     wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dbcore.leases, "process_place", lambda: "")
+    monkeypatch.setattr(dbcore.dynamo.leases, "process_place", lambda: "")
     write(wire, "first", place={"S": ""})
     with pytest.raises(LeaseHeld):
         Lease(wire, JOB, "second").acquire()

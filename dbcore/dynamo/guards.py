@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 
 from dbcore.attributes import Item
+from dbcore.dynamo.expressions import condition
 from dbcore.fields import joined_key
 from dbcore.items import ItemLayout, UniqueField
 
@@ -39,9 +40,7 @@ class Guard:
             "Put": {
                 "TableName": guard_table(),
                 "Item": self.item,
-                "ConditionExpression": "attribute_not_exists(#g) OR #o = :me",
-                "ExpressionAttributeNames": {"#g": GUARD_KEY, "#o": OWNER},
-                "ExpressionAttributeValues": {":me": {"S": self.owner}},
+                **self._is_free_or_ours(),
             }
         }
 
@@ -51,11 +50,13 @@ class Guard:
             "Delete": {
                 "TableName": guard_table(),
                 "Key": {GUARD_KEY: {"S": self.key}},
-                "ConditionExpression": "attribute_not_exists(#g) OR #o = :me",
-                "ExpressionAttributeNames": {"#g": GUARD_KEY, "#o": OWNER},
-                "ExpressionAttributeValues": {":me": {"S": self.owner}},
+                **self._is_free_or_ours(),
             }
         }
+
+    def _is_free_or_ours(self) -> dict[str, Any]:
+        names, values = {"g": GUARD_KEY, "o": OWNER}, {"me": {"S": self.owner}}
+        return condition("attribute_not_exists(#g) OR #o = :me", names, values)
 
 
 def guard_table() -> str:
@@ -71,6 +72,21 @@ def guards_of(layout: ItemLayout, values: Mapping[str, Any]) -> list[Guard]:
         for field in layout.unique
         if (value := values[field.name]) is not None
     ]
+
+
+def guards_of_item(layout: ItemLayout, item: Item) -> list[Guard]:
+    """The guards of a record's unique values. The other values need not be readable."""
+    if not layout.unique:
+        return []
+    names = (*layout.table.key_fields, *(unique.name for unique in layout.unique))
+    columns = [layout.by_name[name] for name in names]
+    values = {
+        each.name: each.codec.from_attribute(item[each.attribute])
+        if each.attribute in item
+        else None
+        for each in columns
+    }
+    return guards_of(layout, values)
 
 
 def guard_key(layout: ItemLayout, field: UniqueField, value: str) -> str:
