@@ -118,6 +118,11 @@ class ItemLayout:
                 item[column.attribute] = column.codec.to_attribute(value)
             except InvalidValue as error:
                 raise InvalidValue(f"{column.name} {error}") from None
+        return self.completed(item, values)
+
+    def completed(self, item: Item, values: Mapping[str, Any]) -> Item:
+        """The item that has all its fields' attributes with what is derived from them; InvalidValue
+        where DynamoDB would refuse it."""
         item.update(self.derived(values))
         self._check(item)
         return item
@@ -189,16 +194,6 @@ class ItemLayout:
             if due is not None:
                 item[DUE_DAY] = {"S": self._sharded(due.date(), values)}
         return item
-
-    @functools.cached_property
-    def derived_names(self) -> tuple[str, ...]:
-        """The derived attributes that this table's items may have."""
-        wanted = {
-            TTL: bool(self.table.expires),
-            DAY: self.table.day_index is not None,
-            DUE_DAY: self.table.needs_due_day,
-        }
-        return tuple(name for name, has in wanted.items() if has)
 
     def expires_at(self, values: Mapping[str, Any]) -> int | None:
         """When the record expires, in whole epoch seconds, or None: never."""

@@ -113,7 +113,7 @@ class OrmStore:
     def increment(self, initial: Record, field: str, *, below: int) -> Record | None:
         layout = layout_of(type(initial))
         validation.check_writable(layout)
-        values = validation.prepared(initial)
+        values, _ = validation.prepared(initial)
         key = {name: values[name] for name in layout.table.key_fields}
         rows = self._rows(type(initial)).filter(**by_key(layout, key))
         return self._written(lambda: self._count(rows, initial, field, below))

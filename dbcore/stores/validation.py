@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db import DataError, OperationalError, models
@@ -16,7 +16,7 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 from django.db.models import signals
 from django.db.models.base import ModelState
 
-from dbcore.attributes import Item, timestamp_text
+from dbcore.attributes import AttributeValue, Item, timestamp_text
 from dbcore.errors import InvalidValue
 from dbcore.fields import RecordKeyField
 from dbcore.finality import WHY, undone_by
@@ -41,19 +41,40 @@ def values_of(record: models.Model) -> dict[str, Any]:
     return {column.name: getattr(record, column.name) for column in layout_of(type(record)).columns}
 
 
-def prepared(record: models.Model) -> dict[str, Any]:
-    """The values of a record that is to be written whole; InvalidRecord where they cannot be kept.
+class Whole(NamedTuple):
+    """A record that is to be written whole: its values, and the item that DynamoDB has of it."""
+
+    values: dict[str, Any]
+    item: Item
+
+
+def prepared(record: models.Model) -> Whole:
+    """A record as it is to be written; InvalidRecord where it cannot be kept.
 
     The record is given the values as they will be read back.
     """
     layout = layout_of(type(record))
     values = values_of(record)
-    check_record(layout, values)
-    kept = _settled(layout, values)
-    for name, value in kept.items():
-        if value is not values[name]:
-            setattr(record, name, value)
-    return kept
+    others: dict[str, Any] = {}
+    item: Item = {}
+    for column in layout.columns:
+        value = values[column.name]
+        attribute = _check_field(column, value)
+        kept = settled(column.field, value)
+        if kept is not value:
+            others[column.name] = kept
+            if kept != value:  # another text of the same address
+                attribute = column.codec.to_attribute(kept)
+        if attribute is not None:
+            item[column.attribute] = attribute
+    values |= others
+    try:
+        whole = Whole(values, layout.completed(item, values))
+    except InvalidValue as error:
+        raise invalid(str(error)) from None
+    for name, value in others.items():
+        setattr(record, name, value)
+    return whole
 
 
 def checked(write: Each) -> Each:
@@ -175,12 +196,6 @@ def readable(layout: ItemLayout) -> Iterator[None]:
         raise UnreadableRecord(_SAID.format(layout.table.name)) from error
 
 
-def check_record(layout: ItemLayout, values: Mapping[str, Any]) -> None:
-    """Raise InvalidRecord where a whole record cannot be kept."""
-    check_fields(layout, values, layout.by_name)
-    check_item(layout, values)
-
-
 def check_item(layout: ItemLayout, values: Mapping[str, Any]) -> None:
     """Raise InvalidRecord where the values together cannot be kept.
 
@@ -249,13 +264,14 @@ def check_fields(layout: ItemLayout, values: Mapping[str, Any], names: Iterable[
         _check_field(layout.by_name[name], values[name])
 
 
-def _check_field(column: Column, value: Any) -> None:
+def _check_field(column: Column, value: Any) -> AttributeValue | None:
+    """The value as DynamoDB has it, None of None; InvalidRecord where it cannot be kept."""
     if value is None:
         if not column.nullable:
             raise InvalidRecord(column.name, "is missing")
-        return
+        return None
     try:
-        column.codec.to_attribute(value)
+        attribute = column.codec.to_attribute(value)
         _check_range(column.field, value)
         column.field.run_validators(value)
         _check_portable(value)
@@ -270,6 +286,7 @@ def _check_field(column: Column, value: Any) -> None:
     choices = column.field.flatchoices
     if choices and value not in {choice for choice, _ in choices}:
         raise InvalidRecord(column.name, f"is not one of {', '.join(str(c) for c, _ in choices)}")
+    return attribute
 
 
 def _unquoted(error: ValidationError) -> str:

@@ -91,17 +91,17 @@ class DynamoStore:
 
     def add(self, record: Record) -> Record:
         layout = layout_of(type(record))
-        values = validation.prepared(record)
+        prepared = adding(layout, validation.prepared(record))
         with available():
-            retried(lambda: send(self.wire, adding(layout, values)))
+            retried(lambda: send(self.wire, prepared))
         return _settled(layout, record)
 
     def put(self, record: Record) -> Record:
         layout = layout_of(type(record))
         validation.check_replaceable(layout)
-        values = validation.prepared(record)
+        _, item = validation.prepared(record)
         with available():
-            request = {"TableName": layout.table_name, "Item": layout.to_item(values)}
+            request = {"TableName": layout.table_name, "Item": item}
             self.wire.call("PutItem", {**request, "ReturnConsumedCapacity": "INDEXES"})
         return _settled(layout, record)
 
@@ -127,10 +127,9 @@ class DynamoStore:
     def increment(self, initial: Record, field: str, *, below: int) -> Record | None:
         layout = layout_of(type(initial))
         validation.check_writable(layout)
-        values = validation.prepared(initial)
+        _, item = validation.prepared(initial)
         if below < 1:
             return None
-        item = layout.to_item(values)
         counter = layout.by_name[field].attribute
         kept = {name: value for name, value in item.items() if name != counter}
         for name in layout.key_of_item(item):
@@ -166,16 +165,16 @@ class DynamoStore:
             return read_nearby(lambda wire: run_query(wire, query), measured=False)
 
     def transact(self, writes: Sequence[Write]) -> None:
-        checked = [validation.checked(each) for each in writes]
+        judged = [_judged(each) for each in writes]
         with available():
-            retried(lambda: send_together(self.wire, [self._prepared(each) for each in checked]))
+            retried(lambda: send_together(self.wire, [self._prepared(each) for each in judged]))
         for each in writes:
             if isinstance(each, Add):
                 _settled(layout_of(type(each.record)), each.record)
 
-    def _prepared(self, write: Write) -> Prepared:
-        if isinstance(write, Add):
-            return adding(layout_of(type(write.record)), validation.values_of(write.record))
+    def _prepared(self, write: Update | Delete | Prepared) -> Prepared:
+        if isinstance(write, Prepared):
+            return write
         return self._updating(write) if isinstance(write, Update) else self._deleting(write)
 
     def _current(self, write: Update | Delete) -> tuple[ItemLayout, dict[str, Any]]:
@@ -219,6 +218,13 @@ class DynamoStore:
 
     def _guard(self, key: str) -> Item | None:
         return get_item(self.wire, guard_table(), {GUARD_KEY: {"S": key}})
+
+
+def _judged(write: Write) -> Update | Delete | Prepared:
+    """A write that may be done; of an add, which depends on nothing that is there, the actions."""
+    if isinstance(write, Add):
+        return adding(layout_of(type(write.record)), validation.prepared(write.record))
+    return validation.checked(write)
 
 
 def _values(layout: ItemLayout, item: Item) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from dbcore.dynamo.refusals import Meaning, refusal_of
 from dbcore.finality import final_attribute
 from dbcore.items import DAY, DUE_DAY, TTL, ItemLayout
 from dbcore.stores.errors import AlreadyExists, UniqueViolation
+from dbcore.stores.validation import Whole
 
 Action = dict[str, Any]
 
@@ -50,10 +51,10 @@ class Prepared:
         yield from self.given_up
 
 
-def adding(layout: ItemLayout, values: Mapping[str, Any]) -> Prepared:
+def adding(layout: ItemLayout, record: Whole) -> Prepared:
     """A new record."""
-    put = {"TableName": layout.table_name, "Item": layout.to_item(values)}
-    guards = [(guard, guard.put_action()) for guard in guards_of(layout, values)]
+    put = {"TableName": layout.table_name, "Item": record.item}
+    guards = [(guard, guard.put_action()) for guard in guards_of(layout, record.values)]
     return Prepared({"Put": put | absent(layout)}, guards, adds=True)
 
 
