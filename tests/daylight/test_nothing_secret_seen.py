@@ -127,6 +127,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, dynamodb_engine: LocalEngine)
             "LOG_FORMAT": "json", "LOG_LEVEL": "DEBUG", "DJANGO_DEBUG": "false",
             "DB_LATENCY_THRESHOLD": "0", "RETENTION_LOOKBACK_DAYS": "30",
             "ARCHIVE_DIR": str(folder / "archives"), "CACHE_URL": redis.url,
+            "APP_CACHE_TTL": "3600",
             "METRICS_TOKEN": SETTINGS, "DJANGO_SECRET_KEY": SETTINGS * 3,
             "EMAIL_URL": f"smtp://127.0.0.1:{mail.port}", "ALERT_EMAIL": "oncall@site.example",
             "ALERT_SLACK_WEBHOOK": hooks.slack_url, "ALERT_PAGERDUTY_KEY": ROUTING_KEY,

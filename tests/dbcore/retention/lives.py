@@ -108,7 +108,7 @@ def places_that_name(keeper: Keeper, text: str) -> list[str]:
 
 def user_named(keeper: Keeper, user: str, **given: Any) -> Item:
     """A user's own record."""
-    return put(keeper, User, NOW - DAY, id=user, **given)
+    return put(keeper, User, NOW - DAY, **{"id": user, "is_active": True, **given})
 
 
 def is_kept_from_placing(user: str) -> bool:

@@ -151,7 +151,7 @@ def test_a_unique_value_of_an_erased_user_is_free_again(primary: Keeper) -> None
 
 
 def test_nobody_comes_in_as_an_erased_user(primary: Keeper) -> None:
-    user_named(primary, USER, is_active=True)
+    user_named(primary, USER)
     hour = dt.timedelta(hours=1)
     app, _ = session_service.create_user_session(USER, ttl=hour)
     device, _ = session_service.create_auth_session(USER, ttl=hour)
