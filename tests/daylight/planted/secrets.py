@@ -48,7 +48,7 @@ def planted() -> dict[str, Planted]:
         # Whoever may change a record gets its JSON as it is: what is masked would be saved so.
         Planted("token in a record's JSON", {TOKEN}, frozenset({FORMS, EXPORT})),
         Planted("e-mail address", {EMAIL}, frozenset({PAGES, FORMS, LETTERS, EXPORT, CACHE})),
-        Planted("position", {LATITUDE}, frozenset({PAGES, FORMS, LETTERS, EXPORT})),
+        Planted("position", {LATITUDE}, frozenset({PAGES, FORMS, LETTERS, EXPORT, CACHE})),
     ]
     return {each.kind: each for each in found}
 
