@@ -142,7 +142,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, dynamodb_engine: LocalEngine)
         made.mails = [each.as_string() + str(each.get_body()) for each in mail.mails]
         made.hooks = [*hooks.slack, *hooks.pagerduty]
         with redis.client() as client:
-            made.cache = {key: client.dump(key) for key in client.scan_iter()}
+            made.cache = {key: client.get(key) for key in client.scan_iter()}
         yield made
 
 
@@ -225,7 +225,7 @@ def test_none_is_in_a_metric_a_mail_or_a_web_hook(site: Site) -> None:
 
 
 def test_none_is_in_the_cache_but_what_records_have_that_is_no_secret(site: Site) -> None:
-    assert site.cache
+    assert any(site.found(value) for value in site.cache.values()), "records are there"
     assert {
         key: k for key, value in site.cache.items() if (k := site.found(key + value, CACHE))
     } == {}

@@ -45,8 +45,9 @@ def planted() -> dict[str, Planted]:
         Planted("hash of an api key", set(), frozenset({PAGES, FORMS, EXPORT})),
         Planted("password of staff", {ADMIN_PASSWORD}),
         Planted("secret of the settings", {SETTINGS}),
-        # Whoever may change a record gets its JSON as it is: what is masked would be saved so.
-        Planted("token in a record's JSON", {TOKEN}, frozenset({FORMS, EXPORT})),
+        # Whoever may change a record gets its JSON as it is: what is masked would be saved so. The
+        # cache has records as they are, but for the fields that are declared secret.
+        Planted("token in a record's JSON", {TOKEN}, frozenset({FORMS, EXPORT, CACHE})),
         Planted("e-mail address", {EMAIL}, frozenset({PAGES, FORMS, LETTERS, EXPORT, CACHE})),
         Planted("position", {LATITUDE}, frozenset({PAGES, FORMS, LETTERS, EXPORT, CACHE})),
     ]
