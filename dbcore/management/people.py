@@ -1,14 +1,9 @@
-"""What the commands that act for a person share: who they are, what they agree to, dates as people
-write them. Nothing here may take silence for consent."""
+"""What the commands that act for a person share: who they are, dates as people write them."""
 
 from __future__ import annotations
 
 import datetime as dt
-import sys
 from argparse import ArgumentParser, ArgumentTypeError
-from typing import Any
-
-from django.core.management.base import CommandError
 
 _DAY = dt.timedelta(days=1)
 
@@ -42,13 +37,3 @@ def end_of(text: str) -> dt.datetime:
         return found if "T" in text or " " in text or ":" in text else found + _DAY
     except OverflowError:
         raise ArgumentTypeError(f"{text!r} is beyond the calendar") from None
-
-
-def agrees(command: Any, question: str, no_input: bool) -> bool:
-    """Whether the person at the terminal says yes. CommandError where there is none to ask."""
-    if no_input:
-        return True
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise CommandError(f"{question} There is nobody to ask: say --no-input if that is meant")
-    command.stderr.write(f"{question} [y/N]", ending=" ")
-    return input().strip().lower() in ("y", "yes")

@@ -82,9 +82,10 @@ class PlainCommand(BaseCommand):
         """One sentence to whoever is there, beside the report."""
         self.stderr.write(sentence(text))
 
-    def json(self, value: Any, indent: int | None = 1) -> None:
-        """The report, for programs."""
-        self.stdout.write(json.dumps(mask_texts(value), indent=indent, ensure_ascii=False))
+    def json(self, value: Any) -> None:
+        """The report, for programs: one document on one line, so that it may be appended to a
+        file of lines."""
+        self.stdout.write(json.dumps(mask_texts(value), ensure_ascii=False))
 
 
 class ToolCommand(PlainCommand):

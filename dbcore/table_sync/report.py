@@ -51,7 +51,7 @@ class SyncReport:
     def as_json(self) -> str:
         """The report for programs."""
         body = {**asdict(self), "changed": self.changed}
-        return json.dumps(body, indent=2)
+        return json.dumps(body)
 
     def as_text(self) -> str:
         """The report for people: tables about which there is nothing to say are only counted."""

@@ -221,7 +221,7 @@ def test_clear_asks_and_anything_but_yes_deletes_nothing(
 def test_clear_without_questions_replaces_everything(db: None) -> None:
     models.Role.objects.create(name="mine")
     for _ in range(2):
-        call_command("make_sample_data", "--rows=300", "--clear", "--no-input")
+        call_command("make_sample_data", "--rows=300", "--clear", "--accept-clear")
     assert not models.Role.objects.filter(name="mine").exists()
     assert sum(model._default_manager.count() for model in MODELS) == 300
 
@@ -236,7 +236,7 @@ def test_a_failure_half_way_leaves_the_tables_as_they_were(
 
     monkeypatch.setitem(sample_data._OF_KEYS, models.RateLimit, broken)
     with pytest.raises(RuntimeError, match="half way"):
-        call_command("make_sample_data", "--rows=300", "--clear", "--no-input")
+        call_command("make_sample_data", "--rows=300", "--clear", "--accept-clear")
     assert models.Role.objects.get().name == "mine"
     assert not models.User.objects.exists()
 

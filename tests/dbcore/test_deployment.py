@@ -365,7 +365,7 @@ def test_a_developer_who_resets_the_local_engine_gets_new_tables(own: Path) -> N
     call_command("sync_tables", stdout=io.StringIO())
     stop()
     out = io.StringIO()
-    call_command("local_dynamodb", reset=True, no_input=True, stdout=out)
+    call_command("local_dynamodb", reset=True, accept_reset=True, stdout=out)
     assert "Deleted" in out.getvalue()
     assert [each.target for each in Deployment.objects.all()] == ["aws eu-west-1 daylight-*"]
     Deployment.objects.all().delete()

@@ -690,7 +690,7 @@ class TestTheCommand:
         code, _, err = self.run(data, "--reset", answer="no\n")
         assert (code, err) == (1, "CommandError: Nothing was deleted.\n")
         assert data.exists()
-        code, out, _ = self.run(data, "--reset", "--no-input")
+        code, out, _ = self.run(data, "--reset", "--accept-reset")
         assert (code, out) == (0, f"Deleted {data}\n")
         assert not data.exists()
 

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from daylight.sample_data import SMALLEST, counts, filled, sample
 from dbcore import append_only
+from dbcore.management.options import add_consent, agrees
 from dbcore.management.tool import PlainCommand
 
 BATCH = 1_000  # records in one INSERT at most; Django makes it fewer where the database needs that
@@ -30,7 +31,7 @@ class Command(PlainCommand):
         "nothing.\n\n"
         "  ./manage.py make_sample_data                      about 20,000 rows, in seconds\n"
         "  ./manage.py make_sample_data --rows 500000 --seed 7\n"
-        "  ./manage.py make_sample_data --clear --no-input   replaces what is there"
+        "  ./manage.py make_sample_data --clear --accept-clear   replaces what is there"
     )
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
@@ -51,9 +52,7 @@ class Command(PlainCommand):
         parser.add_argument(
             "--clear", action="store_true", help="first delete EVERY record of the 19 tables"
         )
-        parser.add_argument(
-            "--no-input", action="store_false", dest="interactive", help="--clear without asking"
-        )
+        add_consent(parser, "clear", "with --clear: do so without asking")
 
     def handle(self, **options: Any) -> None:
         alias, rows = options["database"], options["rows"]
@@ -71,23 +70,15 @@ class Command(PlainCommand):
                 f"There are records in {', '.join(there)}: nothing was written."
                 " Use --clear to delete them all first."
             )
-        if there and options["interactive"] and not self._agreed(there, alias):
+        name = connections[alias].settings_dict["NAME"]
+        question = f"Delete every record of {', '.join(there)} in database {alias!r} ({name})?"
+        if there and not agrees(self, question, "clear", options):
             raise CommandError("Nothing was deleted and nothing was written.")
         started = time.monotonic()
         with transaction.atomic(using=alias):
             _clear(models, alias)
             written = _write(rows, options["seed"], alias)
         self._print(written, time.monotonic() - started)
-
-    def _agreed(self, there: list[str], alias: str) -> bool:
-        name = connections[alias].settings_dict["NAME"]
-        self.stdout.write(
-            f"This deletes every record of {', '.join(there)} in database {alias!r} ({name})."
-        )
-        try:
-            return input("Type 'yes' to go on: ").strip() == "yes"
-        except EOFError:
-            raise CommandError("There is nobody to ask: use --no-input with --clear.") from None
 
     def _print(self, written: dict[str, int], seconds: float) -> None:
         for table, count in written.items():

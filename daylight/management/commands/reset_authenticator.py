@@ -10,7 +10,8 @@ from django.core.management.base import CommandError
 
 from daylight.signin.authenticator import remove
 from daylight.trail.entries import staff
-from dbcore.management.people import add_signature, agrees
+from dbcore.management.options import add_consent, agrees
+from dbcore.management.people import add_signature
 from dbcore.management.tool import ToolCommand
 from dbcore.retention.audit import Act, AuditFailed, audited
 
@@ -36,14 +37,14 @@ class Command(ToolCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("username", metavar="USERNAME", help="whose")
         add_signature(parser, required=True)
-        parser.add_argument("--no-input", "--noinput", action="store_true", help="do not ask")
+        add_consent(parser, "reset", "do so without asking")
 
     def handle(self, *args: Any, **given: Any) -> None:
         user = get_user_model()._default_manager.filter(username=given["username"]).first()
         if user is None:
             raise CommandError(f"there is no account {given['username']!r}")
         question = f"Take the authenticator of {user.get_username()} out of use?"
-        if not agrees(self, question, given["no_input"]):
+        if not agrees(self, question, "reset", given):
             raise CommandError("nothing was changed")
         act = Act("reset_authenticator", "sign_in", given["who"], given["why"],
                   details={"account": staff(user)}, kind="sign_in")  # fmt: skip

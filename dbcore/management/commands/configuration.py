@@ -14,6 +14,7 @@ from rich.table import Table
 
 from dbcore.configuration.aws import EVERYWHERE, AwsName, keys_set, variables_set
 from dbcore.configuration.reading import Configuration, Value
+from dbcore.management.options import add_format
 from dbcore.management.tool import ToolCommand
 from dbcore.monitoring.configured import configuration_in_force
 from dbcore.printable import printable
@@ -50,10 +51,7 @@ class Command(ToolCommand):
         parser.add_argument(
             "--set", action="store_true", dest="only_set", help="only what is not the default"
         )
-        parser.add_argument(
-            "--format", choices=("text", "json"), default="text",
-            help="text for people (default), or JSON",
-        )  # fmt: skip
+        add_format(parser)
 
     def handle(self, *args: Any, **given: Any) -> None:
         found = configuration_in_force()
@@ -74,7 +72,7 @@ class Command(ToolCommand):
                 f"there is no variable {', '.join(names)}: see docs/configuration.md"
             )
         if given["format"] == "json":
-            self.json(_as_json(found, chosen), None)
+            self.json(_as_json(found, chosen))
         else:
             self._print(found, chosen)
 

@@ -14,6 +14,7 @@ from dbcore.connecting import connect, names
 from dbcore.connecting.found import Found
 from dbcore.connecting.report import as_json, sentences, table
 from dbcore.management.commands.monitor import seconds
+from dbcore.management.options import add_format
 from dbcore.management.tool import ToolCommand, a_reader_may_leave
 from dbcore.monitoring.health.results import worst
 from dbcore.terminal import NARROW, Screen
@@ -45,7 +46,7 @@ class Command(ToolCommand):
     requires_system_checks: list[str] = []  # what they would refuse is told of in its line
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--format", choices=("text", "json"), default="text")
+        add_format(parser)
         parser.add_argument(
             "--only", action="append", default=[], metavar="NAME",
             help="this target only: credentials, sts, dynamodb, s3, sns, cloudwatch, sql, cache, "
@@ -69,7 +70,7 @@ class Command(ToolCommand):
             raise CommandError("interrupted: not everything was asked", returncode=130) from None
         with a_reader_may_leave():
             if given["format"] == "json":
-                self.json(as_json(results, at), None)
+                self.json(as_json(results, at))
             else:
                 self._print(results, at)
             sys.stdout.flush()

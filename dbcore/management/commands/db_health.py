@@ -18,6 +18,7 @@ from rich.live import Live
 
 from dbcore.errors import SEE_CONNECT
 from dbcore.management.commands.monitor import seconds
+from dbcore.management.options import add_format
 from dbcore.management.tool import ToolCommand, a_reader_may_leave
 from dbcore.monitoring.deadlines import in_time
 from dbcore.monitoring.health import CHECKS, CheckResult, run_checks, worst
@@ -55,7 +56,7 @@ class Command(ToolCommand):
     epilog = EPILOG
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--format", choices=("text", "json"), default="text")
+        add_format(parser)
         parser.add_argument(
             "--watch", type=seconds, metavar="SECONDS",
             help="look again and again, so many seconds apart, until Ctrl-C; as JSON, an object a "
@@ -110,7 +111,7 @@ class Command(ToolCommand):
         report: dict[str, Any] = {**health_report(seen.results, seen.results[0].at)}
         if seen.with_metrics:
             report["metrics"] = seen.metrics
-        self.json(report, None)
+        self.json(report)
         self.stdout.flush()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from dbcore.errors import DbcoreError
+from dbcore.management.options import add_format
 from dbcore.management.tool import ToolCommand
 from dbcore.migration.replay import describe, open_letters, replay
 from dbcore.models import DeadLetter
@@ -41,12 +42,7 @@ class Command(ToolCommand):
             help="those of this source or target table; may be repeated",
         )  # fmt: skip
         parser.add_argument("--all", action="store_true", help="list resolved ones too")
-        parser.add_argument(
-            "--format",
-            choices=("text", "json"),
-            default="text",
-            help="text for people (default), or JSON",
-        )
+        add_format(parser)
 
     def act(self, given: Mapping[str, Any]) -> str:
         return f"{given['action']}_dead_letters"

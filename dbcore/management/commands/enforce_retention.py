@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Mapping
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
+from dbcore.management.options import add_format, add_no_input, add_quiet, asked, may_ask
 from dbcore.management.tool import ToolCommand
 from dbcore.operators import operator
 from dbcore.progress import Silence, Words, watcher
@@ -120,13 +120,10 @@ class Command(ToolCommand):
             help="where another sweep, restore or erasure is at work, say so in a line and exit "
             "with 0: for a timer on several hosts",
         )  # fmt: skip
-        how.add_argument("--no-input", action="store_true", help="never ask: the answer is no")
+        add_no_input(how)
         out = parser.add_argument_group("output")
-        out.add_argument(
-            "--format", choices=("text", "json"), default="text",
-            help="text for people (default), or JSON",
-        )  # fmt: skip
-        out.add_argument("--quiet", action="store_true", help="no progress on standard error")
+        add_format(out)
+        add_quiet(out)
 
     def act(self, given: Mapping[str, Any]) -> str:
         return "" if given["dry_run"] else "enforce_retention"
@@ -143,7 +140,7 @@ class Command(ToolCommand):
             if_free=given["if_free"],
             as_of=given["as_of"],
             who=operator().user,
-            ask=nobody if given["no_input"] else self._ask,
+            ask=(lambda question: asked(self, question)) if may_ask(given) else nobody,
         )
         watch = Silence() if given["quiet"] else watcher(Words("records", "left alone"))
         report = enforce_retention(options, watch)
@@ -156,10 +153,3 @@ class Command(ToolCommand):
         if report.error and report.status != SKIPPED:
             self.tell(f"enforce_retention: {report.error}")
         self.end(report)
-
-    def _ask(self, question: str) -> bool:
-        """Ask on a terminal; elsewhere the answer is no."""
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            return False
-        self.stderr.write(f"{question} [y/N]", ending=" ")
-        return input().strip().lower() in ("y", "yes")

@@ -10,7 +10,8 @@ from django.core.management.base import CommandError
 
 from dbcore import bookkeeping
 from dbcore.errors import DbcoreError
-from dbcore.management.people import add_signature, agrees
+from dbcore.management.options import add_consent, add_format, agrees
+from dbcore.management.people import add_signature
 from dbcore.management.tool import ToolCommand
 from dbcore.retention.erasure import erase_user
 from dbcore.retention.erasure_report import ErasureReport
@@ -47,13 +48,8 @@ class Command(ToolCommand):
         parser.add_argument("user", metavar="USER_ID", help="the user's id")
         add_signature(parser, required=True)
         parser.add_argument("--dry-run", action="store_true", help="count, change nothing")
-        parser.add_argument("--no-input", "--noinput", action="store_true", help="do not ask")
-        parser.add_argument(
-            "--format",
-            choices=("text", "json"),
-            default="text",
-            help="text for people (default), or JSON",
-        )
+        add_consent(parser, "erasure", "erase without asking")
+        add_format(parser)
 
     def handle(self, *args: Any, **given: Any) -> None:
         try:
@@ -77,7 +73,7 @@ class Command(ToolCommand):
             report = erase_user(given["user"], **signed, dry_run=True)
             if not given["dry_run"]:
                 question = f"Erase {report.records:,} records of user {given['user']} for good?"
-                if not agrees(self, question, given["no_input"]):
+                if not agrees(self, question, "erasure", given):
                     raise CommandError("nothing was erased")
                 report = erase_user(given["user"], **signed)
         except (DbcoreError, BotoCoreError, ClientError) as error:

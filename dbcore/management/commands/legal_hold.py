@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from dbcore import bookkeeping
 from dbcore.errors import DbcoreError
+from dbcore.management.options import add_format
 from dbcore.management.people import end_of
 from dbcore.management.tool import ToolCommand
 from dbcore.models import LegalHold
@@ -64,12 +65,7 @@ class Command(ToolCommand):
         parser.add_argument("--who", metavar="NAME", help="place, lift: who says so; audited")
         parser.add_argument("--why", metavar="TEXT", help="place, lift: the reason; audited")
         parser.add_argument("--all", action="store_true", help="list: those that have ended too")
-        parser.add_argument(
-            "--format",
-            choices=("text", "json"),
-            default="text",
-            help="text for people (default), or JSON",
-        )
+        add_format(parser)
 
     def handle(self, *args: Any, **given: Any) -> None:
         try:

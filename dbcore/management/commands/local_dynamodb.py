@@ -19,6 +19,7 @@ from django.core.management.base import CommandError
 
 from dbcore import deployment
 from dbcore.local_engine import EngineError, EngineState, SharedEngine, shared_engine
+from dbcore.management.options import add_consent, agrees
 from dbcore.management.tool import PlainCommand
 
 DESCRIPTION = """\
@@ -72,7 +73,7 @@ class Command(PlainCommand):
         add("--reset", action="store_true", help="delete the data file; the engine must not run")
         add = parser.add_argument
         add("--force", action="store_true", help="with --stop: also when it is in use")
-        add("--no-input", "--noinput", action="store_true", help="with --reset: do not ask")
+        add_consent(parser, "reset", "with --reset: do so without asking")
         add("--port", type=_port, help="listen on this port (default: LOCAL_DYNAMODB_PORT)")
         add("--in-memory", action="store_true", help="use no data file: start empty, keep nothing")
         add("--engine", choices=("dynoxide", "moto"), help="default: DYNAMODB_ENGINE")
@@ -85,7 +86,7 @@ class Command(PlainCommand):
             elif options["stop"]:
                 self._stop(shared, force=options["force"])
             elif options["reset"]:
-                self._reset(shared, ask=not options["no_input"])
+                self._reset(shared, options)
             else:
                 self._run(shared, options)
         except (EngineError, OSError) as error:  # OSError: a folder that we may not write to
@@ -105,8 +106,8 @@ class Command(PlainCommand):
         stopped = shared.stop(force=force)
         self.stdout.write("Stopped." if stopped else "No local engine is running.")
 
-    def _reset(self, shared: SharedEngine, *, ask: bool) -> None:
-        if ask and input(f"Delete all data in {shared.files.data}? Type yes: ") != "yes":
+    def _reset(self, shared: SharedEngine, options: dict[str, Any]) -> None:
+        if not agrees(self, f"Delete all data in {shared.files.data}?", "reset", options):
             raise CommandError("Nothing was deleted.")
         # Before: what the books have forgotten and is still there, the next start tells them again.
         if why := deployment.forget_local():

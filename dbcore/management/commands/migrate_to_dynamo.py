@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import CommandError
 
+from dbcore.management.options import add_consent, add_format, add_quiet, agrees
 from dbcore.management.tool import ToolCommand
 from dbcore.migration.options import DEFAULT_CONCURRENCY, MigrationOptions
 from dbcore.migration.run import migrate
@@ -61,6 +61,9 @@ def _refuse_contradictions(given: dict[str, Any]) -> None:
         raise CommandError("--source is empty: name a file")
 
 
+_REPAIR = "--repair puts the source's rows over items that differ, newer ones too. Go on?"
+
+
 class Command(ToolCommand):
     """Copy a SQL database to DynamoDB, and prove it to the last row."""
 
@@ -97,6 +100,7 @@ class Command(ToolCommand):
             help="write again what is missing or different, even over an item that was changed in "
             "DynamoDB since, then verify",
         )  # fmt: skip
+        add_consent(how, "repair", "with --repair: do so without asking")
         how.add_argument(
             "--allow-extra", action="store_true",
             help="do not look for items without a row: others write to these tables",
@@ -110,14 +114,8 @@ class Command(ToolCommand):
             help="write units a second at most (default: as fast as DynamoDB takes them)",
         )  # fmt: skip
         out = parser.add_argument_group("output")
-        out.add_argument(
-            "--format",
-            choices=("text", "json"),
-            default="text",
-            help="text for people (default), or JSON",
-        )
-        out.add_argument("--no-input", action="store_true", help="never ask")
-        out.add_argument("--quiet", action="store_true", help="no progress on standard error")
+        add_format(out)
+        add_quiet(out)
 
     def handle(self, *args: Any, **given: Any) -> None:
         _refuse_contradictions(given)
@@ -134,9 +132,8 @@ class Command(ToolCommand):
             allow_extra=given["allow_extra"],
             dry_run=given["dry_run"],
         )
-        if options.repair and not given["no_input"] and not self._agrees():
-            self.stderr.write("Nothing was changed.")
-            sys.exit(1)
+        if options.repair and not agrees(self, _REPAIR, "repair", given):
+            raise CommandError("nothing was changed")
         report = migrate(options, Silence() if given["quiet"] else watcher())
         if given["format"] == "json":
             self.json(report.as_json())
@@ -145,13 +142,3 @@ class Command(ToolCommand):
         if report.error:
             self.tell(f"migrate_to_dynamo: {report.error}")
         self.end(report)
-
-    def _agrees(self) -> bool:
-        """Ask on a terminal; elsewhere --repair is what was meant."""
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            return True
-        self.stderr.write(
-            "--repair puts the source's rows over items that differ, newer ones too. Go on? [y/N]",
-            ending=" ",
-        )
-        return input().strip().lower() in ("y", "yes")

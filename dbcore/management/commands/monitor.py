@@ -16,6 +16,7 @@ from django.utils import timezone
 from dbcore import bookkeeping
 from dbcore.errors import ConfigurationError, DbcoreError
 from dbcore.logs import Event
+from dbcore.management.options import add_format
 from dbcore.management.tool import ToolCommand
 from dbcore.monitoring.alerts.monitor import Monitor, Tick, bound_database, configured_monitor
 from dbcore.monitoring.alerts.report import as_json, as_text
@@ -66,10 +67,7 @@ class Command(ToolCommand):
             f"{INTERVAL_OF_CRON:g}); what another monitor saw broken counts for four of them",
         )  # fmt: skip
         parser.add_argument("--once", action="store_true", help="look once, and end")
-        parser.add_argument(
-            "--format", choices=("text", "json"), default="text",
-            help="text for people (default), or one JSON object a line for each look",
-        )  # fmt: skip
+        add_format(parser, "text for people (default), or one JSON object a line for each look")
 
     def handle(self, *args: Any, **given: Any) -> None:
         if getattr(self, "_called_from_command_line", False):
@@ -121,7 +119,7 @@ class Command(ToolCommand):
     def _show(self, tick: Tick, form: str, *, whole: bool) -> None:
         """A look; as text, after the first, what is new alone."""
         if form == "json":
-            self.json(as_json(tick), None)
+            self.json(as_json(tick))
         else:
             for line in as_text(tick, whole=whole):
                 self.say(line)

@@ -11,7 +11,8 @@ from django.core.management.base import CommandError
 
 from dbcore import bookkeeping
 from dbcore.errors import DbcoreError
-from dbcore.management.people import add_signature, agrees, day_or_instant, end_of
+from dbcore.management.options import add_consent, add_format, add_quiet, agrees
+from dbcore.management.people import add_signature, day_or_instant, end_of
 from dbcore.management.tool import ToolCommand
 from dbcore.operators import operator
 from dbcore.progress import RECORDS, Silence, watcher
@@ -77,16 +78,11 @@ class Command(ToolCommand):
             "--overwrite", action="store_true", help="put archived records over newer ones"
         )
         how.add_argument("--dry-run", action="store_true", help="prove and count, change nothing")
-        how.add_argument("--no-input", "--noinput", action="store_true", help="do not ask")
+        add_consent(how, "overwrite", "with --overwrite: do so without asking")
         add_signature(parser, required=False)
         out = parser.add_argument_group("output")
-        out.add_argument(
-            "--format",
-            choices=("text", "json"),
-            default="text",
-            help="text for people (default), or JSON",
-        )
-        out.add_argument("--quiet", action="store_true", help="no progress on standard error")
+        add_format(out)
+        add_quiet(out)
 
     def handle(self, *args: Any, **given: Any) -> None:
         report = RestoreReport()
@@ -125,7 +121,7 @@ class Command(ToolCommand):
         )
         question = "--overwrite puts archived records over newer ones. Go on?"
         asks = options.overwrite and not options.dry_run
-        if asks and not agrees(self, question, given["no_input"]):
+        if asks and not agrees(self, question, "overwrite", given):
             raise CommandError("nothing was restored")
         watch = Silence() if given["quiet"] else watcher(RECORDS)
         stop = Stop()

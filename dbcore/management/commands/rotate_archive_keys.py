@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from dbcore.errors import DbcoreError
+from dbcore.management.options import add_format, add_quiet
 from dbcore.management.tool import ToolCommand
 from dbcore.progress import Silence, Words, watcher
 from dbcore.retention.archives import get_shelf
@@ -39,11 +40,8 @@ class Command(ToolCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="count, change nothing")
-        parser.add_argument(
-            "--format", choices=("text", "json"), default="text",
-            help="text for people (default), or JSON",
-        )  # fmt: skip
-        parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+        add_format(parser)
+        add_quiet(parser)
 
     def act(self, given: Mapping[str, Any]) -> str:
         return "" if given["dry_run"] else "rotate_archive_keys"

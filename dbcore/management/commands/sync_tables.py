@@ -10,6 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from dbcore import deployment
 from dbcore.errors import DbcoreError
+from dbcore.management.options import add_format
 from dbcore.management.tool import ToolCommand
 from dbcore.rights import in_words
 from dbcore.table_sync import SyncReport, TableSyncError, sync_tables
@@ -34,7 +35,7 @@ class Command(ToolCommand):
             metavar="NAME",
             help="only this table, with or without the prefix; may be given more than once",
         )
-        parser.add_argument("--format", choices=("text", "json"), default="text")
+        add_format(parser)
         parser.add_argument(
             "--timeout",
             type=float,

@@ -232,14 +232,14 @@ def test_an_operator_takes_a_lost_one_out_of_use_and_that_is_audited(
     if there:
         set_up(user, clock)
     signed = {"who": "A. Operator", "why": "lost the phone"}
-    call_command("reset_authenticator", NAME, "--no-input", **signed)
+    call_command("reset_authenticator", NAME, "--accept-reset", **signed)
     assert not authenticator.has_authenticator(user) and may_enter(signed_in())
     begun, ended = trail("reset_authenticator")
     assert begun.details["account"] == f"staff:{user.pk} {NAME}"
     assert (ended.details["found"], ended.outcome) == (int(there), "success")
     assert (ended.source, ended.details["who"]) == ("command", "A. Operator")
     with pytest.raises(CommandError, match="no account"):
-        call_command("reset_authenticator", "nobody", "--no-input", **signed)
+        call_command("reset_authenticator", "nobody", "--accept-reset", **signed)
     assert trail("reset_authenticator", kind="command")[-1].outcome == "failure"
 
 

@@ -46,7 +46,7 @@ def test_an_export_a_hold_and_an_erasure_name_the_account_beside_who_is_said_to_
     call_command("export_user", "ana", output=tmp_path / "ana.json", **SIGNED)
     call_command("legal_hold", "place", user="ana", **SIGNED)
     with pytest.raises(CommandError, match="legal hold"):
-        call_command("erase_user", "ana", "--no-input", **SIGNED)
+        call_command("erase_user", "ana", "--accept-erasure", **SIGNED)
     told = trail(kind="data_protection")
     assert [each.action for each in told] == ["export", "export", "place_hold", "place_hold"]
     assert accounts(told) == {BY_ME}

@@ -144,13 +144,13 @@ def test_retention_in_either_store(said: Said, primary: Keeper, tmp_path: Path) 
     archive = Archive.objects.get()
     put(primary, Plan, NOW, user_id=user, id=f"p0 {EVIL}")
     assert "newer" in said.run("restore_archive", "--record", "plans", user, f"p0 {EVIL}")
-    said.run("restore_archive", "--archive", archive.pk, "--overwrite", "--no-input")
+    said.run("restore_archive", "--archive", archive.pk, "--overwrite", "--accept-overwrite")
     said.run("restore_archive", "--archive", EVIL)
     said.run("restore_archive", "--user", user, "--export-to", str(tmp_path / f"out {EVIL[:8]}"))
     said.run("reconcile_archives", "--deep")
     said.run("rotate_archive_keys")
     said.run("legal_hold", "lift", EVIL, "--who", EVIL, "--why", EVIL)
-    said.run("erase_user", user, "--who", EVIL, "--why", EVIL, "--no-input")
+    said.run("erase_user", user, "--who", EVIL, "--why", EVIL, "--accept-erasure")
 
 
 def _unreadable(keeper: Keeper) -> None:

@@ -524,20 +524,20 @@ def test_the_command_counts_then_erases_then_says_that_it_is_done(primary: Keepe
     assert "records would be erased. Nothing was changed." in text
     assert "not looked into, since their records belong to no user: events_cache" in text
     assert "still has records (encrypted)" in text
-    with pytest.raises(CommandError, match="nobody to ask: say --no-input"):
+    with pytest.raises(CommandError, match="Nobody is asked: say --accept-erasure"):
         run(USER)
     assert records_of(primary, USER) != {}
-    found = json.loads(run(USER, "--no-input", "--format", "json"))
+    found = json.loads(run(USER, "--accept-erasure", "--format", "json"))
     assert found["status"] == "completed" and len(found["archives"]) == 1
     assert records_of(primary, USER) == {}
-    assert "Erased already, on " in run(USER, "--no-input")
+    assert "Erased already, on " in run(USER, "--accept-erasure")
 
 
 def test_the_command_names_the_hold_that_forbids_it(primary: Keeper) -> None:
     live(primary, USER)
     held = hold(user_subject(USER))
     with pytest.raises(CommandError, match=held.pk):
-        run(USER, "--no-input")
+        run(USER, "--accept-erasure")
     with pytest.raises(CommandError, match="nothing belongs to"):
         run("nobody", "--dry-run")
 
@@ -549,7 +549,7 @@ def test_an_erasure_that_is_refused_says_so_in_json_too(in_sqlite: Keeper) -> No
         out = StringIO()
         with pytest.raises(CommandError) as refused:
             call_command(
-                "erase_user", user, "--who", "w", "--why", "y", "--no-input",
+                "erase_user", user, "--who", "w", "--why", "y", "--accept-erasure",
                 "--format", "json", stdout=out,
             )  # fmt: skip
         found = json.loads(out.getvalue())

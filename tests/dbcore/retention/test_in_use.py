@@ -79,7 +79,7 @@ def test_that_nobody_could_look_into_dynamodb_is_said(
     told = capsys.readouterr()
     assert said in told.err and said in json.loads(told.out)["not_looked_at"]
     out, err = io.StringIO(), io.StringIO()
-    signed = ("--who", "w", "--why", "y", "--no-input", "--format", "json")
+    signed = ("--who", "w", "--why", "y", "--accept-erasure", "--format", "json")
     call_command("erase_user", USER, *signed, stdout=out, stderr=err)
     assert said in json.loads(out.getvalue())["not_looked_at"]
     call_command("erase_user", USER, *signed[:-2], stdout=io.StringIO(), stderr=err)

@@ -539,9 +539,9 @@ def test_the_command_restores_and_says_what_became_of_it(
     day = (NOW - 366 * DAY).date().isoformat()
     code, text = run("--table", "plans", "--from", day, "--to", day)
     assert code == 3 and "newer: plans u/q" in text
-    with pytest.raises(CommandError, match="nobody to ask: say --no-input"):
+    with pytest.raises(CommandError, match="Nobody is asked: say --accept-overwrite"):
         run("--user", "u", "--overwrite")
-    assert run("--user", "u", "--overwrite", "--no-input")[0] == 0
+    assert run("--user", "u", "--overwrite", "--accept-overwrite")[0] == 0
     assert run("--archive", archive.pk, "--export-to", str(tmp_path / "out"))[0] == 0
     damage(archive, archive_dir)
     code, text = run("--archive", archive.pk)

@@ -115,7 +115,7 @@ def test_a_sentence_with_a_databases_failure_behind_it(
     sentry: Told, stopped: None, transactional_db: None, archive_dir: Path
 ) -> None:
     with pytest.raises(CommandError):
-        call_command("erase_user", USER, "--who", EMAIL, "--why", PLACE, "--no-input")
+        call_command("erase_user", USER, "--who", EMAIL, "--why", PLACE, "--accept-erasure")
     missing, failed = sentry.events  # the audit trail's entry, and the command
     assert missing["logentry"] == {"message": "audit trail lacks an entry"}
     assert told_of(failed)["command"] == "erase_user"
