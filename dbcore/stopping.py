@@ -1,4 +1,5 @@
-"""SIGINT and SIGTERM end long work in good order, between two of its steps; a second, at once."""
+"""SIGINT, SIGTERM and SIGHUP end long work in good order, between two of its steps; a second one at
+once."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ class Stop:
 
     @contextmanager
     def on_signal(self) -> Iterator[None]:
-        """Listen for SIGINT and SIGTERM, in the main thread; elsewhere nothing is listened for."""
+        """Listen for SIGINT, SIGTERM and SIGHUP, in the main thread; elsewhere nothing is listened
+        for. A SIGHUP that is ignored, as by nohup, stays ignored."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -44,7 +46,10 @@ class Stop:
                 raise KeyboardInterrupt
             self._asked.set()
 
-        before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+        wanted = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            wanted.append(signal.SIGHUP)
+        before = {each: signal.signal(each, stop) for each in wanted}
         try:
             yield
         finally:

@@ -29,6 +29,16 @@ ENDED = Event(
     "it has ended, also when it failed (error) or was stopped, or left dead letters (warning)",
     told=True,
 )  # fmt: skip
+REPLAYED = ("tried", "written", "unchanged", "newer", "gone", "still_dead")
+REPLAY_BEGUN = Event(
+    LOGGER, (INFO,), "replay begun", ("target",), "`dead_letters replay` begins", told=True,
+)  # fmt: skip
+REPLAY_ENDED = Event(
+    LOGGER, (INFO, WARNING, ERROR), "replay ended",
+    ("status", "duration", "target", *REPLAYED, "error"),
+    "it has ended, also when it failed (error) or was stopped, or letters are left (warning)",
+    told=True,
+)  # fmt: skip
 TABLE_BEGUN = Event(
     LOGGER, (INFO,), "table copy begun",
     ("table", "source_table", "total", "done", "resumed"),

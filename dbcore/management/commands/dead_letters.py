@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
 from django.core.management.base import CommandError
 
-from dbcore.errors import DbcoreError
 from dbcore.management.options import add_format
 from dbcore.management.tool import ToolCommand
 from dbcore.migration.replay import describe, open_letters, replay
@@ -76,17 +73,16 @@ class Command(ToolCommand):
         self.json(describe(letter))
 
     def _replay(self, tables: list[str], form: str) -> None:
-        try:
-            found = replay(open_letters(tables))
-        except DbcoreError as error:
-            raise CommandError(str(error)) from error
+        found = replay(open_letters(tables))
         if form == "json":
-            self.json(dataclasses.asdict(found))
+            self.json(found.as_json())
         else:
             self.stdout.write(
                 f"tried {found.tried}: {found.written} written, {found.unchanged} already there, "
                 f"{found.newer} newer in DynamoDB, "
                 f"{found.gone} gone from the source, {found.still_dead} still dead letters"
             )
-        if found.still_dead:
-            sys.exit(3)
+        if found.error:
+            self.tell(f"dead_letters: {found.error}")
+        if found.exit_code:
+            self.end(found)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from dbcore.letters import WITHHELD
-from dbcore.models import DeadLetter
+from dbcore.migration.copy import TableCopy
+from dbcore.models import DeadLetter, MigrationRun
 from tests.dbcore.migration.conftest import Migrate
 from tests.dbcore.migration.legacy_file import LONG_RANGE_KEY, Legacy, kept_id
 from tests.dbcore.migration.runs import Project, Tables, stored
@@ -130,7 +133,14 @@ def test_replay_after_a_repair_writes_what_is_good_now(
         "newer": 0,
         "gone": 1,
         "still_dead": total - 4,
+        "status": "completed_with_dead_letters",
+        "error": "",
+        "notes": [],
     }
+    record = MigrationRun.objects.order_by("started_at").last()
+    assert record is not None and record.status == "completed_with_dead_letters"
+    assert (record.rows_read, record.rows_written) == (total, 3)
+    assert record.options["replay"]
     place = tables.items("location_history", "id")["bad-json"]
     assert float(place["location"]["lat"]) == 1.5
     assert tables.guards()["users/email/free@x.org"] == "same-email"
@@ -222,8 +232,8 @@ def test_a_row_that_breaks_again_is_a_letter_again_and_not_two(
 
 def test_replay_without_the_source_says_so(letters: Legacy, tmp_path: Path) -> None:
     letters.path.rename(tmp_path / "elsewhere.sqlite3")
-    with pytest.raises(CommandError, match="does not exist"):
-        command("replay")
+    code, text = command("replay", "--format", "json")
+    assert code == 1 and "does not exist" in json.loads(text)["error"]
     assert DeadLetter.objects.filter(resolved_at=None).count() == len(letters.bad)
 
 
@@ -247,5 +257,30 @@ def test_the_command_itself_replays_a_file_named_from_another_folder(
     assert replayed.code == 3, replayed.err
     assert json.loads(replayed.out) == {
         "tried": 4, "written": 1, "unchanged": 0, "newer": 0, "gone": 0, "still_dead": 3,
+        "status": "completed_with_dead_letters", "error": "", "notes": [],
     }  # fmt: skip
-    assert replayed.err == ""
+    assert "replay ended" in replayed.err and "audit" not in replayed.err
+
+
+def test_a_replay_that_is_told_to_stop_ends_between_two_letters_and_the_next_goes_on(
+    letters: Legacy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = TableCopy.copy_rows
+    tried: list[int] = []
+
+    def copy_rows(copy: TableCopy, rows: Any) -> None:
+        usual(copy, rows)
+        tried.append(1)
+        if len(tried) == 3:
+            os.kill(os.getpid(), signal.SIGHUP)
+
+    monkeypatch.setattr(TableCopy, "copy_rows", copy_rows)
+    code, text = command("replay", "--format", "json")
+    found = json.loads(text)
+    assert (code, found["status"], found["tried"]) == (1, "interrupted", 3)
+    assert "run the same command to go on" in found["error"]
+    code, text = command("replay", "--format", "json")
+    assert (code, json.loads(text)["tried"]) == (3, len(letters.bad))
+    assert [each.status for each in MigrationRun.objects.order_by("-started_at")[:2]] == [
+        "completed_with_dead_letters", "interrupted",
+    ]  # fmt: skip
