@@ -4,6 +4,7 @@ that nothing behind the source (items, dead letters, checkpoints, reports) ever 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import sqlite3
 
@@ -12,14 +13,15 @@ from dbcore.bearers import hash_of
 _FUNCTION = "dbcore_hash"
 
 
-def hashed(kind: str, raw: bytes | None) -> str | bytes | None:
+def hashed(kind: str, raw: bytes | None, encoding: str = "utf-8") -> str | bytes | None:
     """A stored value without its secret: of text and whole numbers the hash. Nothing and empty text
-    stay so, and of what is no text it is bytes, so that it cannot be taken for one."""
+    stay so, and of what is no text it is bytes, so that it cannot be taken for one. `encoding`: of
+    the file's texts."""
     if raw is None:
         return None
     if kind in ("text", "integer"):
         try:
-            return hash_of(raw.decode()) if raw else ""
+            return hash_of(raw.decode(encoding)) if raw else ""
         except UnicodeDecodeError:
             pass
     return hashlib.sha256(raw).digest()
@@ -37,7 +39,10 @@ class HashIndexes:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._made: dict[tuple[str, str], tuple[int, int]] = {}  # number and version of the data
-        db.create_function(_FUNCTION, 2, hashed, deterministic=True)
+        # In a file of UTF-16 the bytes of a text are not those of the id that a device bears.
+        (encoding,) = db.execute("PRAGMA encoding").fetchone()
+        function = functools.partial(hashed, encoding=encoding)
+        db.create_function(_FUNCTION, 2, function, deterministic=True)
 
     def found_by(self, table: str, column: str) -> str:
         """SQL that is true of the rows whose column has the hash that is its parameter. Both are

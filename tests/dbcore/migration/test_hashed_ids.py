@@ -98,6 +98,22 @@ def test_who_is_signed_in_stays_so_and_nothing_that_is_left_lets_anybody_in(
     assert (again["exit"], line(again, "user_sessions")["different"]) == (3, 0)
 
 
+@pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be"])
+def test_an_id_has_one_hash_whatever_the_file_is_encoded_in(
+    run: Migrate, tables: Tables, tmp_path: Path, encoding: str
+) -> None:
+    path = tmp_path / "old.sqlite3"
+    with open_file(path) as file:
+        file.execute(f"PRAGMA encoding = '{encoding}'")
+        file.execute(f"CREATE TABLE user_sessions (n, {SCHEMA['user_sessions']})")
+        for number, each in enumerate([*IDS, 7]):
+            insert(file, "user_sessions", session(each, n=number))
+    assert run(path)["exit"] == 0
+    assert tables.items("user_sessions", "sessionId").keys() == {
+        *map(kept_id, IDS), kept_id("7"),
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("page", [1, 2, 1000])
 def test_a_table_without_row_numbers_goes_on_from_a_place_that_is_no_secret(
     run: Migrate, tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: int
