@@ -293,7 +293,37 @@ def test_a_secret_is_gone_however_a_record_is_written_down(
     assert "stays" in found
 
 
+# By their look alone, whatever writes a mark before them as letters or digits.
+@pytest.mark.parametrize("before", (
+    "x\\n", "\\t", "%22", "a%3D", "a%3d", "\\u0022", "\\u003a", "\\x22", r"b'\x0c", "v=",
+    "\x1b[31m", "\x1b[0;1m", "[", "'", "_",
+))  # fmt: skip
+@pytest.mark.parametrize("secret", (
+    "AKIAIOSFODNN7EXAMPLE", JWT, PBKDF2, API_KEY, "Bearer abcDEF123", "sk-proj-abcdefGHIJKL123456",
+    "ghp_16C7e42F292c6912E7710c838347Ae178B4a", "ds_" + "aBcd" * 10 + "xyz",
+))  # fmt: skip
+def test_a_secret_is_gone_behind_whatever_is_escaped_or_encoded(before: str, secret: str) -> None:
+    for text in (f"{before}{secret}", f"a {before}{secret}%22 b", f"{before}{secret}\\u0022"):
+        found = mask_text(text, bare=Bare.NEVER)
+        assert secret[7:14] not in found
+        assert found.startswith(text[0])
+
+
+def test_a_key_of_forty_characters_is_gone_behind_them_too() -> None:
+    for before in ("x\\n", "%22", "a%3D", "\\u0022", "\\x22", "v=", "\x1b[31m"):
+        assert mask_text(before + AWS_SECRET, bare=Bare.NEVER) == f"{before}***"
+
+
+def test_names_in_code_are_no_secrets() -> None:
+    for text in (
+        "task-force-of-many-people", "shelf_of_the_old_books_in_the_hall", "%22risk-of-a-long-name",
+        "test_records_are_there_whole_or_not_at_all_whatever_comes_in_between", "MALAKIA was there",
+    ):  # fmt: skip
+        assert mask_text(text) == text
+
+
 PIECES = (
+    "1ab_", "1eyJ", "%22eyJa.", "\\nab_", "a=Aa1",
     "a", "a.", "a:", "(", "?", "://", "1.", "-", "=", "password=", "password:[", "token: {'",
     "'password', '", "\\", "%", '\\"', '{"\\', "eyJ", "eyJa.", "-----BEGIN ",
     "-----BEGIN PRIVATE KEY", "password=a,", "Bearer ", "<password>", "--password ", "a_a_",
