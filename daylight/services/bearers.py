@@ -20,8 +20,13 @@ from dbcore.stores.choice import primary_store
 KEY, SESSION = "dl_", "ds_"
 BYTES = 32  # 256 bits: no salt and no slow hash is needed against guessing
 MAX_LENGTH = 4096  # characters: a header has hardly room for more
-# Not at the end of a word of code, such as records_…; whatever else stands at it goes with it.
-_OURS = re.compile(rf"(?<![a-z])(?:{KEY}|{SESSION})[A-Za-z0-9_-]{{43,}}", re.ASCII)
+# Not the end of a word of code, such as records_…, which has no capital behind it: 43 random
+# characters do. What was escaped or encoded before one may end with a letter, as \n and %3d do.
+# Whatever else stands at it goes with it.
+_OURS = re.compile(
+    rf"(?:{KEY}|{SESSION})(?:(?<![a-z]...)|(?=[a-z0-9_-]{{0,42}}[A-Z]))[A-Za-z0-9_-]{{43,}}",
+    re.ASCII,
+)
 _NO_LETTER = re.compile(r"[^a-z]")
 
 

@@ -14,7 +14,7 @@ from daylight.models import AuthSession, UserSession
 from daylight.services.analytics import analytics_service
 from daylight.services.api_keys import api_key_service
 from daylight.services.audit import audit_service
-from daylight.services.bearers import without_bearers
+from daylight.services.bearers import new_bearer, without_bearers
 from daylight.services.error_logs import error_logging_service
 from daylight.services.rate_limits import rate_limit_service
 from daylight.services.sessions import session_service
@@ -124,6 +124,15 @@ def contents(store: Store) -> str:
         else:
             found += [values(record) for record in model._base_manager.all()]
     return json.dumps(found, default=str)
+
+
+@pytest.mark.parametrize(
+    "before", ["", "a ", "=", "\\n", "a%3d", "%22", "\\u003d", "\x1b[31m", "é"]
+)
+def test_one_is_found_behind_whatever_is_escaped_or_encoded(before: str) -> None:
+    for secret in (new_bearer("ds_"), new_bearer("dl_")):
+        found = without_bearers([f"{before}{secret}%22", f"{before}{secret}"])
+        assert found == [f"{before}{hash_of(secret)}%22", f"{before}{hash_of(secret)}"]
 
 
 def test_what_only_looks_like_one_stays_as_it_is() -> None:
