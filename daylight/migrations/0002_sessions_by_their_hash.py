@@ -3,6 +3,7 @@ stays so: a session is found by the hash of what its device bears. And audit ent
 acted, as the site or the operating system has authenticated them."""
 
 from django.db import migrations, models
+from django.db.migrations.exceptions import IrreversibleError
 
 import dbcore.bearers
 
@@ -29,6 +30,17 @@ def hash_ids(apps, schema_editor):
         rows.exclude(**{field: None}).exclude(**{field: ""}).update(**{field: Hashed(field)})
 
 
+def refuse_to_go_back(apps, schema_editor):
+    """No hash leads back to its id; and to go on again would hash the hashes."""
+    for model, field in FIELDS.items():
+        rows = apps.get_model("daylight", model)._base_manager.using(schema_editor.connection.alias)
+        if rows.exclude(**{field: None}).exclude(**{field: ""}).exists():
+            raise IrreversibleError(
+                f"{rows.model._meta.db_table} has ids of sessions as their hashes, which cannot be "
+                "made ids again: restore the backup from before this migration"
+            )
+
+
 def hash_field(**given):
     return models.CharField(max_length=64, validators=[dbcore.bearers.check_hashed], **given)
 
@@ -40,7 +52,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             "auditlog", "actor", models.CharField(max_length=255, null=True, blank=True)
         ),
-        migrations.RunPython(hash_ids, migrations.RunPython.noop),
+        migrations.RunPython(hash_ids, refuse_to_go_back),
         # Of this no database knows anything.
         migrations.SeparateDatabaseAndState(
             state_operations=[

@@ -16,6 +16,7 @@ import pytest
 from django.core import serializers
 from django.core.management import call_command
 from django.db import connections
+from django.db.migrations.exceptions import IrreversibleError
 from django.db.migrations.executor import MigrationExecutor
 
 from daylight.models import AuditLog, AuthSession, UsageAnalytics, User, UserSession
@@ -269,3 +270,8 @@ def test_one_that_an_earlier_release_has_left_is_migrated_first_and_its_users_st
     ):  # fmt: skip
         found = model._base_manager.using("own").values_list(field, flat=True)
         assert set(found) == hashed | others, model
+    # Nor does a way back and on again hash them twice.
+    with pytest.raises(IrreversibleError, match=r"user_sessions has ids.*restore the backup"):
+        call_command("migrate", "daylight", BEFORE, database="own", verbosity=0)
+    call_command("migrate", database="own", verbosity=0)
+    assert set(AuthSession.objects.using("own").values_list("id", flat=True)) == hashed
