@@ -43,6 +43,29 @@ def is_undone_by(layout: ItemLayout, standing: Item, new: Item) -> bool:
     return final is not None and standing.get(final[0]) == final[1] != new.get(final[0])
 
 
+def made_final_by(layout: ItemLayout, standing: Item, new: Item) -> bool:
+    """Whether an item has a final value that the one which is there has not yet."""
+    final = final_attribute(layout)
+    return final is not None and new.get(final[0]) == final[1] != standing.get(final[0])
+
+
+def making_final(layout: ItemLayout, item: Item) -> dict[str, Any]:
+    """An Update that gives a record the final value of this item of it, and changes nothing else;
+    for a table that declares one."""
+    final = final_attribute(layout)
+    assert final is not None
+    return {
+        "TableName": layout.table_name,
+        "Key": layout.key_of_item(item),
+        "UpdateExpression": "SET #final = :final",
+        **condition(
+            "attribute_exists(#key)",
+            {"final": final[0], "key": layout.key[0].attribute},
+            {"final": final[1]},
+        ),
+    }
+
+
 def keeping_final(layout: ItemLayout, new: Item) -> dict[str, Any]:
     """The parts of a Put that is not done where it would undo a final value; none where it
     could not."""

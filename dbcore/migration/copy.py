@@ -16,10 +16,13 @@ from botocore.exceptions import ClientError
 
 from dbcore.dynamo.comparing import differing_attributes
 from dbcore.dynamo.guards import GUARD_KEY, OWNER, Guard, guard_table, guards_of
+from dbcore.dynamo.refusals import Meaning, refusal_of
 from dbcore.errors import InvalidValue
 from dbcore.fields import split_key
+from dbcore.finality import made_final_by, making_final
 from dbcore.items import ItemLayout
 from dbcore.migration.encoding import RowEncoder, Values
+from dbcore.migration.errors import MigrationError
 from dbcore.migration.flow import Flow
 from dbcore.migration.fragments import MAX_FAST_LENGTH
 from dbcore.migration.ledger import WINDOW_ROWS, Batch, Ledger
@@ -33,6 +36,7 @@ from dbcore.migration.writes import (
     GuardedWriter,
     put_text,
 )
+from dbcore.rights import in_words
 from dbcore.wire import get_wire
 
 
@@ -155,7 +159,7 @@ class TableCopy:
                 changed.append(each)
             elif differing_attributes(each.item, each.actual):
                 if is_newer(each):
-                    self.ledger.skipped(batch)
+                    self._newer(batch, each)
                 else:
                     changed.append(each)
             elif each.lost_guards:
@@ -164,6 +168,22 @@ class TableCopy:
                 self.ledger.unchanged(batch)
         if changed:
             self.write(batch, changed)
+
+    def _newer(self, batch: Batch, each: Expected) -> None:
+        """Leave an item that was changed after its row; what is for good it takes over all the
+        same: a key that goes on being used would never be revoked."""
+        if made_final_by(self.layout, each.actual or {}, each.item):
+            try:
+                get_wire().call("UpdateItem", making_final(self.layout, each.item))
+            except ClientError as error:
+                if not refusal_of(error).has(Meaning.UNTRUE):  # it is gone
+                    raise MigrationError(
+                        f"{self.layout.table_name} cannot be written: {in_words(error)}"
+                    ) from error
+            else:
+                self.ledger.written(batch, 1)
+                return
+        self.ledger.skipped(batch)
 
     def write(self, batch: Batch, changed: list[Expected]) -> None:
         """Put the items of rows that were read before."""

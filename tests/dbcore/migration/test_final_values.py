@@ -83,3 +83,19 @@ def test_a_row_that_is_revoked_revokes_the_key(rows: None, run: Migrate, tables:
     ApiKey.objects.filter(id="two").update(status="revoked", updated_at=timezone.now())
     assert run(tables=KEYS)["exit"] == 0
     assert statuses(tables) == {"one": "active", "two": "revoked"}
+
+
+def test_and_revokes_one_that_has_been_used_since_but_changes_nothing_else_of_it(
+    rows: None, run: Migrate, tables: Tables
+) -> None:
+    run(tables=KEYS)
+    used = {"updatedAt": {"S": "2999-01-01T00:00:00.000000Z"}, "name": {"S": "renamed"}}
+    for key in ("one", "two"):
+        tables.change("api_keys", tables.get("api_keys", id=key), **used)
+    ApiKey.objects.filter(id="two").update(status="revoked", updated_at=timezone.now())
+    before = tables.get("api_keys", id="two")
+    assert counts(run(tables=KEYS, verify=False), "api_keys") == {
+        "read": 2, "written": 1, "skipped": 1,
+    }  # fmt: skip
+    assert statuses(tables) == {"one": "active", "two": "revoked"}
+    assert tables.get("api_keys", id="two") == before | {"status": {"S": "revoked"}}
