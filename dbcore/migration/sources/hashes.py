@@ -11,6 +11,7 @@ import sqlite3
 from dbcore.bearers import hash_of
 
 _FUNCTION = "dbcore_hash"
+_SHORTEST = 16  # characters; a shorter one may be part of any word
 
 
 def hashed(kind: str, raw: bytes | None, encoding: str = "utf-8") -> str | bytes | None:
@@ -30,6 +31,14 @@ def hashed(kind: str, raw: bytes | None, encoding: str = "utf-8") -> str | bytes
 def in_sql(column: str) -> str:
     """A column, as SQL names it, without its secret."""
     return f"{_FUNCTION}(typeof({column}), CAST({column} AS BLOB))"
+
+
+def without_it_in_sql(column: str, secret: str) -> str:
+    """Another column of such a row, as SQL names both: where its text has the secret, the hash."""
+    hash_, is_there = in_sql(secret), f"instr({column}, {secret}) AND typeof({column}) = 'text'"
+    is_secret = f"length({secret}) >= {_SHORTEST} AND typeof({hash_}) = 'text'"
+    replaced = f"replace({column}, {secret}, {hash_})"
+    return f"CASE WHEN {is_there} AND {is_secret} THEN {replaced} ELSE {column} END"
 
 
 class HashIndexes:

@@ -26,7 +26,7 @@ from dbcore.migration.plan import (
 )
 from dbcore.migration.readings import UndecodableText
 from dbcore.migration.sources.base import PAGE_ROWS
-from dbcore.migration.sources.hashes import HashIndexes, in_sql
+from dbcore.migration.sources.hashes import HashIndexes, in_sql, without_it_in_sql
 
 BUSY_TIMEOUT = 5.0  # seconds to wait for a writer to let go
 _HEADER = b"SQLite format 3\x00"
@@ -98,7 +98,12 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 def _read_as(plan: TablePlan, column: str) -> str:
     """A column as a row has it."""
-    return in_sql(_name(column)) if column in plan.hashed else _name(column)
+    if column in plan.hashed:
+        return in_sql(_name(column))
+    read = _name(column)
+    for secret in sorted(plan.hashed):
+        read = without_it_in_sql(read, _name(secret))
+    return read
 
 
 def _kept(value: Any) -> Any:

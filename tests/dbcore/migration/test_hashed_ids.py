@@ -3,6 +3,7 @@ leaves behind lets anybody in."""
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import datetime as dt
 import json
@@ -32,6 +33,7 @@ from tests.dbcore.migration.legacy_file import (
     NOW,
     SCHEMA,
     Legacy,
+    Undecodable,
     execute,
     insert,
     iso,
@@ -97,6 +99,24 @@ def test_who_is_signed_in_stays_so_and_nothing_that_is_left_lets_anybody_in(
     }
     again = run(path, verify_only=True)
     assert (again["exit"], line(again, "user_sessions")["different"]) == (3, 0)
+
+
+def test_an_id_that_its_row_tells_of_again_is_hashed_there_too(
+    run: Migrate, tables: Tables, tmp_path: Path
+) -> None:
+    told = [session(each, data=json.dumps({"of": [f"sid={each}; n"]})) for each in IDS]
+    told[1]["data"] = json.dumps({"n": 1})  # of those, the only one that is short
+    bad = session("dead-" + IDS[0], data=f"no JSON of dead-{IDS[0]}", user_id=None)
+    undecodable = session("dead-" + IDS[3], data=Undecodable(b"\xe9 dead-" + IDS[3].encode()))
+    assert run(file_of(tmp_path / "old.sqlite3", [*told, bad, undecodable]))["exit"] == 3
+    kept = tables.items("user_sessions", "sessionId")
+    for each in (IDS[0], *IDS[2:]):
+        assert kept[kept_id(each)]["data"] == {"of": [f"sid={kept_id(each)}; n"]}
+    assert kept[kept_id(IDS[1])]["data"] == {"n": 1}
+    left = json.dumps(tables.scan("user_sessions")) + books()
+    assert not [each for each in (IDS[0], *IDS[2:]) if each in left]
+    coded = DeadLetter.objects.get(key=kept_id("dead-" + IDS[3])).row["data"]
+    assert base64.b64decode(*coded.values()) == b"\xe9 " + kept_id("dead-" + IDS[3]).encode()
 
 
 @pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be"])
