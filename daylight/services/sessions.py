@@ -26,6 +26,7 @@ from daylight.services.presence import check_may_come_in, may_come_in
 from daylight.services.twins import twin
 from dbcore.bearers import hash_of
 from dbcore.items import layout_of
+from dbcore.stores.choice import primary_store
 from dbcore.stores.errors import Conflict, InvalidRecord, RecordNotFound
 from dbcore.stores.interface import Position, Query
 from dbcore.stores.pages import MAX_LIMIT, Page, read_page
@@ -222,7 +223,9 @@ class SessionService(Service):
         return session
 
     def _live(self, model: type[Session], session_id: str, now: dt.datetime) -> Session:
-        session = self.store.get(model, _key(model, session_hash(session_id)), live_at=now)
+        key = _key(model, session_hash(session_id))
+        # Whatever the settings say of caches: one that has been ended lets nobody in.
+        session = primary_store(cached=False).get(model, key, live_at=now)
         if session is None:
             raise RecordNotFound("there is no such session")
         return session

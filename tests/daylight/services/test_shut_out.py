@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 
-from daylight.models import ApiKey, User
+from daylight.models import ApiKey, AuthSession, User, UserSession
 from daylight.services.accounts import user_service
 from daylight.services.api_keys import api_key_service
 from daylight.services.sessions import session_service
+from dbcore.items import layout_of
 from dbcore.stores.dynamo import DynamoStore
 from dbcore.stores.errors import InvalidRecord, RecordNotFound
 from dbcore.stores.interface import Store, Update
@@ -65,6 +66,24 @@ def test_a_user_who_is_made_inactive_is_let_in_nowhere_from_then_on(
     user_service.update_user("ana", {"is_active": True})
     assert ana.served() == OUT, "and what was taken away stays so"
     assert Begun("ana").served() == IN
+
+
+def test_a_session_that_is_ended_elsewhere_is_served_from_no_cache(
+    store: Store, settings: Any
+) -> None:
+    settings.APP_CACHE_ENABLED = True
+    settings.DBCORE_CACHED_MODELS = ["daylight.UserSession", "daylight.AuthSession"]
+    for begin, get, model in (
+        (session_service.create_user_session, session_service.get_user_session, UserSession),
+        (session_service.create_auth_session, session_service.get_auth_session, AuthSession),
+    ):
+        session_id, session = begin("ana", ttl=HOUR)
+        for _ in range(2):
+            assert get(session_id).pk == session.pk
+        # Behind the back of this process's cache, as another process does it.
+        store.delete(model, {layout_of(model).table.hash_key: session.pk})
+        with pytest.raises(RecordNotFound):
+            get(session_id)
 
 
 def test_one_who_is_made_inactive_between_two_looks_is_not_served(store: Store) -> None:
