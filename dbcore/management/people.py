@@ -5,17 +5,27 @@ from __future__ import annotations
 import datetime as dt
 from argparse import ArgumentParser, ArgumentTypeError
 
+from dbcore.secrecy import Bare, mask_text
+
 _DAY = dt.timedelta(days=1)
 
 
 def add_signature(parser: ArgumentParser, *, required: bool) -> None:
     """--who and --why, for the audit trail."""
     who = "who asks for it" if required else "who asks for it (default: the account that runs this)"
-    parser.add_argument("--who", metavar="NAME", required=required, help=f"{who}; audited")
+    parser.add_argument(
+        "--who", metavar="NAME", required=required, type=for_the_books, help=f"{who}; audited"
+    )
     parser.add_argument(
         "--why", metavar="TEXT", required=required, default=None if required else "",
+        type=for_the_books,
         help="the reason; audited",
     )  # fmt: skip
+
+
+def for_the_books(text: str) -> str:
+    """What somebody says, without what lets in whoever reads it: a reason may quote a complaint."""
+    return mask_text(text, bare=Bare.EQUALS)
 
 
 def day_or_instant(text: str) -> dt.datetime:

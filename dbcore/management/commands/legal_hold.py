@@ -12,7 +12,7 @@ from django.utils import timezone
 from dbcore import bookkeeping
 from dbcore.errors import DbcoreError
 from dbcore.management.options import add_format
-from dbcore.management.people import end_of
+from dbcore.management.people import end_of, for_the_books
 from dbcore.management.tool import ToolCommand
 from dbcore.models import LegalHold
 from dbcore.retention.holds import (
@@ -62,8 +62,12 @@ class Command(ToolCommand):
         on.add_argument(
             "--until", type=end_of, metavar="DATE", help="its last day (default: until lifted)"
         )
-        parser.add_argument("--who", metavar="NAME", help="place, lift: who says so; audited")
-        parser.add_argument("--why", metavar="TEXT", help="place, lift: the reason; audited")
+        parser.add_argument(
+            "--who", metavar="NAME", type=for_the_books, help="place, lift: who says so; audited"
+        )
+        parser.add_argument(
+            "--why", metavar="TEXT", type=for_the_books, help="place, lift: the reason; audited"
+        )
         parser.add_argument("--all", action="store_true", help="list: those that have ended too")
         add_format(parser)
 

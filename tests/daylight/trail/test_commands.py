@@ -13,8 +13,10 @@ import pytest
 from django.core.management import CommandError, call_command, get_commands, load_command_class
 
 from daylight.models import Plan, User
+from daylight.services.bearers import new_bearer
 from dbcore import operators
 from dbcore.management.tool import ToolCommand
+from dbcore.models import Erasure, LegalHold
 from tests.daylight.signin.accounts import colleague, trail
 
 SIGNED = {"who": "A. Clerk", "why": "asked"}
@@ -54,6 +56,27 @@ def test_an_export_a_hold_and_an_erasure_name_the_account_beside_who_is_said_to_
     assert refused.action == "erase_user"
     assert refused.outcome == "failure" and accounts([refused]) == {BY_ME}
     assert "ana" not in str(vars(refused)), "who is to be erased is not named"
+
+
+def test_a_reason_that_quotes_what_lets_somebody_in_is_kept_without_it(
+    ana: None, tmp_path: Path, archive_dir: Path
+) -> None:
+    secret = new_bearer("ds_")
+    signed = ("--who", f"A. {secret}", "--why", f"a complaint of {secret} and password=hunter2")
+    call_command("export_user", "ana", "--output", str(tmp_path / "ana.json"), *signed)
+    call_command("legal_hold", "place", "--user", "ana", *signed)
+    call_command("legal_hold", "lift", str(LegalHold.objects.get().pk), *signed)
+    call_command("erase_user", "ana", "--no-input", *signed)
+    books = [
+        *LegalHold.objects.all(),
+        *Erasure.objects.all(),
+        *trail(kind="data_protection"),
+        *trail(kind="command"),
+    ]
+    assert LegalHold.objects.get().reason == "a complaint of *** and password=***"
+    assert secret not in str([vars(each) for each in books])
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files and not [path for path in files if secret.encode() in path.read_bytes()]
 
 
 def test_who_says_no_name_is_named_by_the_account_and_not_by_a_variable(
