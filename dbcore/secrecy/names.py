@@ -12,11 +12,16 @@ SECRET_PARTS = (
     "accesskey", "signingkey", "encryptionkey", "routingkey", "integrationkey", "servicekey",
     "sharedkey", "masterkey", "authkey", "keyhash", "credential", "authorization", "cookie", "csrf",
     "signature", "sessionid", "sessionkey", "jwt", "webhook", "hookurl", "dsn", "connectionstring",
+    "accountkey", "clientassertion", "totp", "recoverycode", "backupcode",
 )  # fmt: skip
 # And if it is called so.
 SECRET_NAMES = frozenset({
-    "auth", "pass", "pwd", "psk", "pin", "otp", "totp", "sid", "session", "phpsessid",
+    "auth", "pass", "pwd", "pw", "psk", "pin", "otp", "sig", "sid", "session", "phpsessid",
 })  # fmt: skip
+# Or ends with one of these words: DB_PASS, mysql-pwd, smtpPass.
+_LAST_WORD = re.compile(
+    r"(?:[^A-Za-z0-9](?i:pass|pwd|pw|psk|pin|otp)|(?<=[a-z0-9])(?:Pass|Pwd|Pw|Psk|Pin|Otp))\Z"
+)
 _NO_NAME = re.compile(r"[^a-z0-9]")
 
 
@@ -30,4 +35,6 @@ def plain_name(name: str) -> str:
 def is_secret_name(name: str) -> bool:
     """Whether what is called so is secret, whatever its value."""
     plain = plain_name(name)
-    return plain in SECRET_NAMES or any(part in plain for part in SECRET_PARTS)
+    if plain in SECRET_NAMES or any(part in plain for part in SECRET_PARTS):
+        return True
+    return _LAST_WORD.search(name) is not None

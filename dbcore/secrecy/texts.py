@@ -17,12 +17,15 @@ MAX_TEXT = 65_536  # characters of a text that are looked at: what is behind the
 _NOTE = 40  # at most, of the note that there was more
 # A name, the quote or bracket that closes it, and what stands between it and its value.
 _NAMED = re.compile(
-    rf"(?:(?<![\w.\\-])|(?<=%2[0-9A-Fa-f])|(?<=\\[nrt])|(?<=\\)(?![nrt]))"
-    rf"(?P<name>[A-Za-z_-][\w.-]{{0,255}}+)(?P<close>{QUOTE})?(?:\]|%5[Dd])?"
+    rf"(?:(?<![\w.\\-])|(?<=%[2-7][0-9A-Fa-f])|(?<=\\[nrt])|(?<=\\)(?![nrt]))"
+    rf"(?P<name>[A-Za-z_-][\w.-]{{0,255}}+)(?P<close>{QUOTE})?"
+    rf"(?:\]|%5[Dd])?(?:\[\d{{0,5}}\]|%5[Bb]\d{{0,5}}%5[Dd])?"
     rf"[ \t]{{0,8}}+(?P<sep>=>|:=|=(?!=)|(?<!:):(?!//|:)|,|>|%3[ADad]|(?<=[ \t]))"
 )
 # Whose value is all of the line.
 _HEADERS = frozenset({"authorization", "proxyauthorization", "cookie", "setcookie"})
+_MEMBER = re.compile(rf"{QUOTE}\s{{0,200}}+:\s{{0,200}}+")
+_VALUES = frozenset({"value", "val", "values", "secretvalue", "stringvalue", "content", "data"})
 _WORDS = ("password", "passwd", "passphrase", "secret")  # behind which a quote is a value
 # In SQL what is in double quotes is a column, as is what follows it: texts have single ones.
 _SQL = re.compile(r"\s*+(?:INSERT|SELECT|UPDATE|DELETE|WITH|CREATE)\s", re.IGNORECASE)
@@ -68,6 +71,18 @@ def _mask_named(text: str, bare: Bare, is_secret: Callable[[str], bool]) -> str:
     return "".join(parts) + text[done:]
 
 
+def _beside(text: str, place: Place) -> Place | None:
+    """What stands beside a name in a pair: the text there, or, where that is a name itself, as in
+    {"name": "password", "value": "x"}, its value; None where that is no value's name."""
+    named = _MEMBER.match(text, place.end)
+    if named is None:
+        return place
+    if plain_name(text[place.start : place.end]) not in _VALUES:
+        return None
+    opens = places.opening(text, named.end())
+    return places.quoted(text, opens) if opens else places.bare(text, named.end(), encoded=False)
+
+
 def _value(text: str, found: re.Match[str], bare: Bare) -> Place | None:
     """Where the value of a name is; None where none follows, or it may stay."""
     name, sep, is_quoted = plain_name(found["name"]), found["sep"], found["close"] is not None
@@ -81,10 +96,12 @@ def _value(text: str, found: re.Match[str], bare: Bare) -> Place | None:
     if not sep and not (found["name"].startswith("-") or (opens and name.endswith(_WORDS))):
         return None
     if opens:
-        return places.quoted(text, opens)
+        place = places.quoted(text, opens)
+        return place if sep != "," else _beside(text, place)
     if bare is Bare.NEVER:
         return None
-    if name in _HEADERS and not is_quoted:
+    is_header = name in _HEADERS or (sep == ":" and found["name"].lower().startswith("x-"))
+    if is_header and not is_quoted:
         return places.header(text, at, before)
     if bare is Bare.EQUALS and sep == ":" and at > found.end() and not is_quoted:
         return None  # prose

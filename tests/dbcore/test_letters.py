@@ -17,7 +17,7 @@ from dbcore.models import DeadLetter
 USERS = layout_of(User)
 LEGACY = (
     LegacyTable(
-        "people", User, {"password_hash": "pw", "id": Computed(("a", "b"), lambda a, b: a)}
+        "people", User, {"password_hash": "digest", "id": Computed(("a", "b"), lambda a, b: a)}
     ),
     LegacyTable("users", User),
 )
@@ -41,9 +41,11 @@ def test_what_a_table_declares_secret_is_withheld_whatever_the_source_calls_it()
 
 def test_a_column_of_another_name_is_known_by_the_earlier_files_declaration(settings: Any) -> None:
     settings.DBCORE_LEGACY_TABLES = f"{__name__}.LEGACY"
-    assert row(source_table="people", pw="x$y", a="u-1") == {"pw": WITHHELD, "a": "u-1"}
-    assert row(source_table="users", pw="x$y") == {"pw": "x$y"}, "of another table it is none"
-    assert secret_columns(USERS, "people") == {"passwordhash", "pw"}
+    assert row(source_table="people", digest="x$y", a="u-1") == {"digest": WITHHELD, "a": "u-1"}
+    assert row(source_table="users", digest="x$y") == {"digest": "x$y"}, (
+        "of another table it is none"
+    )
+    assert secret_columns(USERS, "people") == {"passwordhash", "digest"}
     assert source_columns(USERS, "id", "people") == {"id", "a", "b"}
 
 

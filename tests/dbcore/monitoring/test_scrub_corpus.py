@@ -94,6 +94,15 @@ CORPUS = [
     Line("totp: 123456 given", ("123456",), ("given",)),
     Line("user[password]=hunter2&user[name]=Ana", ("hunter2",), ("user[name]=Ana",)),
     Line("<password>two words</password><n>1</n>", ("two", "words"), ("<n>1</n>",)),
+    Line("password[]=hunter2&password[0]=hunter3&n=1", ("hunter2", "hunter3"), ("n=1",)),
+    Line("DB_PASS=hunter2 MYSQL_PWD=hunter3 n=1", ("hunter2", "hunter3"), ("n=1",)),
+    Line("{'smtpPass': 'two words', 'bypass': 'stays'}", ("two", "words"), ("stays",)),
+    Line('{"name": "password", "value": "hunter2"}', ("hunter2",), ('"value": "', "password")),
+    Line('[{"Key":"api_key","Value":"k-1"},{"n":1}]', ("k-1",), ('"Value"', '{"n":1}')),
+    Line('{"field": "password", "why": "too short"}', (), ('"why": "too short"',)),
+    Line("recovery_codes=['a1b2 c3'], totp_seed=JBSW, n=1", ("a1b2", "JBSW"), ("n=1",)),
+    Line("https;AccountName=a;AccountKey=k1k1==;n=1", ("k1k1",), ("n=1",)),
+    Line("otpauth%3A%2F%2Ftotp%2Fx%3Fsecret%3DJBSW%26n%3D1", ("JBSW",), ("n%3D1",)),
     # --- URLs, DSNs, hooks ---
     Line("postgres://app:hunter2@db1:5432/d is away", ("app", "hunter2"), ("db1:5432/d is away",)),
     Line("redis://:pw/with/slash@cache:6379/0", ("pw", "slash"), ("cache:6379/0",)),
@@ -217,6 +226,9 @@ def test_a_sentence_to_a_person_keeps_its_words_and_a_line_of_code_its_names() -
         mask_text(said, bare=Bare.EQUALS)
         == "the password: too short; use password=*** or 'token': '***'"
     )
+    assert (
+        mask_text("X-Api-Key: two words\nHost: h1", bare=Bare.EQUALS) == "X-Api-Key: ***\nHost: h1"
+    )
     code = 'password = form["password"]; check(token="two words")'
     assert mask_text(code, bare=Bare.NEVER) == 'password = form["password"]; check(token="***")'
 
@@ -231,6 +243,8 @@ def test_values_are_masked_by_their_keys_at_any_depth() -> None:
     )  # fmt: skip
     assert "hunter2" not in str(found)
     assert found.pop("deep") is not None
+    pairs = [{"name": "apiKey", "value": "k"}, {"Key": "DB_PASS", "Value": 1}, {"value": "stays"}]
+    assert [each.popitem()[1] for each in mask_values(pairs)] == ["***", "***", "stays"]
     assert found == {
         "clientSecret": "***", "n": 1, "token": None, "secret": True,
         "text": '{"password": "***"}', 3: "password=***",
