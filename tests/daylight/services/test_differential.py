@@ -24,7 +24,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from daylight import database
 from daylight.services.base import Service
-from dbcore import guards
+from dbcore.dynamo import guards
 from dbcore.items import UniqueField
 from dbcore.local_engine import LocalEngine
 from dbcore.stores import orm

@@ -11,6 +11,7 @@ import pytest
 
 from daylight.models import User
 from dbcore.local_engine import LocalEngine
+from dbcore.patience import Patience
 from dbcore.stores.dynamo import DynamoStore, sending
 from dbcore.stores.errors import AlreadyExists, Conflict, StoreUnavailable, UniqueViolation
 from dbcore.table_sync import sync_tables
@@ -30,7 +31,7 @@ def proxy(
     dynamodb: LocalEngine, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[FaultProxy]:
     sync_tables()
-    monkeypatch.setattr(sending, "backoff", lambda turn: 0.0)
+    monkeypatch.setattr(sending, "ASKED", Patience(8, 0))
     settings.DYNAMODB_DEADLINE = 0.3
     with FaultProxy(dynamodb.endpoint) as between:
         settings.DYNAMODB_ENDPOINT = between.endpoint
