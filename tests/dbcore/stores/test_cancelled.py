@@ -100,7 +100,9 @@ def test_one_that_no_retry_can_mend_is_unavailable_at_once(proxy: FaultProxy, co
     assert transactions(proxy) == 1
 
 
-@pytest.mark.parametrize("codes", [["TransactionConflict"], ["TransactionConflict", THROTTLED[0]]])
+@pytest.mark.parametrize(
+    "codes", [["TransactionConflict", "None"], ["TransactionConflict", THROTTLED[0]]]
+)
 def test_one_that_meets_another_is_done_anew(proxy: FaultProxy, codes: list[str]) -> None:
     proxy.set_faults(cancelled(*codes, times=3))
     STORE.add(user())
