@@ -9,6 +9,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from django.db import router, transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
@@ -33,6 +34,11 @@ class Audited:
         for each in queryset:
             must_tell(request, kind=KIND, action="delete", risk="high", **described(each))
         return super().log_deletions(request, queryset)  # type: ignore[misc]
+
+    def user_change_password(self, request: HttpRequest, *args: Any, **given: Any) -> Any:
+        """Django's page of another's password, which alone saves before it tells."""
+        with transaction.atomic(using=router.db_for_write(self.model)):  # type: ignore[attr-defined]
+            return super().user_change_password(request, *args, **given)  # type: ignore[misc]
 
     def get_actions(self, request: HttpRequest) -> Any:
         """Those of a list's menu. Django's own deletion is told of where it deletes."""

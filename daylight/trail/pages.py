@@ -71,7 +71,7 @@ def _tell_of(request: HttpRequest, context: dict[str, Any]) -> None:
     model = context["opts"].model
     record: Any = context.get("original") or context.get("object")
     changes, chosen = context.get("cl"), context.get("queryset")
-    rows: Any = changes.result_list if changes is not None else chosen
+    rows: Any = chosen if changes is None else _listed(changes)
     is_record = isinstance(record, models.Model)
     if not is_record and rows is None:
         return  # a form for a record that is not there yet
@@ -80,6 +80,11 @@ def _tell_of(request: HttpRequest, context: dict[str, Any]) -> None:
     except Exception as error:  # a row that cannot be read is shown so, and was looked at
         found = {"resource": table_of(model), "details": {"unreadable": type(error).__name__}}
     tell(request, kind="data_view", action="view" if is_record else "list", **found)
+
+
+def _listed(changes: Any) -> list[models.Model]:
+    """The records of a list's page, those too of which it shows but the key."""
+    return [*changes.result_list, *(row.record for row, _ in changes.unreadable)]
 
 
 def _names(request: HttpRequest) -> list[str]:

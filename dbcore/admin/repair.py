@@ -103,6 +103,7 @@ def _drawn(
         **model_admin.admin_site.each_context(request),
         "title": f"Repair {model_admin.opts.verbose_name}",
         "opts": model_admin.opts,
+        "original": row.record,  # what the page is about, as on all others
         "key": row.key,
         "columns": columns,
         "form": form,
@@ -166,7 +167,7 @@ def _saved(
     try:
         with transaction.atomic(using=rows.db):
             found = _write(rows, row, values)
-            record = found if isinstance(found, models.Model) else rows.model(pk=row.key)
+            record = found if isinstance(found, models.Model) else row.record
             model_admin.log_change(request, record, [{"changed": {"fields": sorted(values)}}])
     except _NotSaved as error:
         form.add_error(None, str(error))

@@ -19,7 +19,10 @@ from django.db import DatabaseError, connections, models
 from django.db.models.expressions import RawSQL
 
 from dbcore.attributes import MAX_NESTING
+from dbcore.items import layout_of
 from dbcore.json_numbers import is_too_deep
+from dbcore.printable import printable
+from dbcore.schema import has_storage
 
 # What Django and the drivers raise of a value that they cannot make anything of.
 READING_ERRORS = (
@@ -48,12 +51,14 @@ class UnreadableRow:
     """A row, of which some columns cannot be read.
 
     `place`: where it is in its table, as a URL can say it; `key`: its primary key, as it can be
-    shown; `why`: by the name of each field that cannot be read what is wrong with it.
+    shown; `why`: by the name of each field that cannot be read what is wrong with it; `record`: its
+    key and whose it is, and nothing else of it.
     """
 
     place: str
     key: str
     why: Mapping[str, str]
+    record: models.Model
 
 
 def misfits(record: models.Model) -> dict[str, str]:
@@ -130,8 +135,19 @@ def read_row(rows: Rows, place: str) -> models.Model | UnreadableRow | None:
         why = misfits(record)
         if not why:
             return record
-    key = str(rows.model._meta.pk.attname)
-    return UnreadableRow(place, raw_texts(rows, place, [key])[key] or "", why)
+    return _unreadable(rows, place, why)
+
+
+def _unreadable(rows: Rows, place: str, why: Mapping[str, str]) -> UnreadableRow:
+    model: type[models.Model] = rows.model
+    key, owner = (
+        model._meta.pk.attname,
+        layout_of(model).table.owner if has_storage(model) else None,
+    )
+    raw = raw_texts(rows, place, filter(None, (key, owner)))
+    record = model(**({owner: raw[owner]} if owner and owner not in why else {}))
+    record.pk = printable(raw[key] or "")
+    return UnreadableRow(place, raw[key] or "", why, record)
 
 
 def read_one(rows: Rows) -> models.Model | UnreadableRow | None:

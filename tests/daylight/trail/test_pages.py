@@ -22,6 +22,7 @@ from dbcore.retention.erased import subject_of
 from dbcore.table_sync import sync_tables
 from tests.daylight.admin_pages import FormValues, page
 from tests.daylight.signin.accounts import trail
+from tests.daylight.test_admin_unreadable import repair_page, spoil
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "dynamodb"])
@@ -87,6 +88,30 @@ def test_a_list_is_told_once_with_whose_records_were_on_the_page(boss: Client) -
     assert everybody.details["records"] == 4
     assert set(everybody.details["subjects"]) == {subject_of(n)[:16] for n in ("ana", "bea")}
     assert (alone.user_id, alone.details["records"]) == ("ana", 2)
+
+
+def test_a_row_that_cannot_be_read_is_told_of_with_whose_it_is(db: None) -> None:
+    client = Client()
+    client.force_login(Colleague.objects.create_superuser("boss", password="x"))
+    plan, _ = [Plan.objects.create(user_id=name, id="p", title="Lake") for name in ("ana", "bea")]
+    spoil(plan, "created_at", "'the day before'")
+    spoil(plan, "preferences", "'{'")
+    client.get(page("changelist", Plan))
+    (listed,) = trail("list", "data_view")
+    assert listed.details["records"] == 2
+    assert set(listed.details["subjects"]) == {subject_of(n)[:16] for n in ("ana", "bea")}
+
+    url = repair_page(client, plan)
+    form = FormValues(client.get(url).content.decode()).values
+    (viewed,) = trail("view", "data_view")
+    assert (viewed.resource, viewed.user_id) == (f"plans/{plan.pk}", "ana")
+    assert "the day before" not in str(vars(viewed))
+
+    repaired = {**form, "created_at_0": "2026-01-02", "created_at_1": "03:04", "preferences": "{}"}
+    assert client.post(url, repaired).status_code == 302
+    (changed,) = trail("change", "data_change")
+    assert (changed.resource, changed.user_id) == (f"plans/{plan.pk}", "ana")
+    assert changed.details == {"fields": ["created_at", "preferences"]}
 
 
 def test_what_is_changed_added_and_removed_is_told_before_it_counts(boss: Client) -> None:
@@ -173,6 +198,11 @@ def test_without_the_audit_trail_pages_are_shown_and_nothing_is_changed(
 ) -> None:
     role = Role.objects.create(name="planner")
     errors = [ErrorLog.objects.create(name="E", message="m") for _ in range(2)]
+    guest = Colleague.objects.create_user("guest", password="earlier-than-this")
+    password = {
+        "usable_password": "true",
+        **dict.fromkeys(("password1", "password2"), "later-horse-7"),
+    }
     url = page("change", Role, role)
     form = FormValues(boss.get(url).content.decode()).values
     new = FormValues(boss.get(page("add", Role)).content.decode()).values
@@ -187,13 +217,16 @@ def test_without_the_audit_trail_pages_are_shown_and_nothing_is_changed(
         boss.post(page("delete", Role, role), {"post": "yes"}),
         boss.post(page("changelist", Role), {**chosen, "action": "delete_selected"}),
         boss.post(page("changelist", ErrorLog), marked),
+        boss.post(reverse("admin:auth_user_password_change", args=[guest.pk]), password),
     ]
     assert {each.status_code for each in answers} == {503}
     assert all(b"Nothing was changed" in each.content for each in answers)
     assert list(Role.objects.values_list("name", flat=True)) == ["planner"]
     assert not ErrorLog.objects.filter(resolved=True).exists()
+    guest.refresh_from_db()
+    assert guest.check_password("earlier-than-this")
     lost = [each for each in caplog.records if each.message.startswith("audit trail lacks")]
-    assert len(lost) == 7 and "planner" not in caplog.text
+    assert len(lost) == 9 and "planner" not in caplog.text
     client = Client()
-    client.force_login(Colleague.objects.get())
+    client.force_login(Colleague.objects.get(username="boss"))
     assert client.get("/admin/").status_code == 200, "nobody is kept from mending it"
