@@ -77,6 +77,12 @@ class StaffSite(admin.AdminSite):
     def _must_set_up(self, request: HttpRequest) -> bool:
         return is_staff(request) and authenticator.must_set_up(request.user)
 
+    def autocomplete_view(self, request: HttpRequest) -> Any:
+        """What the fields of other records search: as guarded as their lists."""
+        from dbcore.admin.guarded import guarded
+
+        return guarded(super().autocomplete_view)(request)
+
     def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """The page to change one's password."""
         view = PasswordPage.as_view(

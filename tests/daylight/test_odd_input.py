@@ -135,6 +135,13 @@ def test_a_search_of_more_words_than_sqlite_can_look_for_is_refused(boss: Client
     assert boss.get(url, {"q": "x " * 999})["Location"] == f"{url}?e=1"
 
 
+def test_a_field_that_searches_other_records_is_as_guarded_as_their_list(boss: Client) -> None:
+    asked = {"app_label": "auth", "model_name": "user", "field_name": "groups"}
+    assert boss.get("/admin/autocomplete/", {**asked, "term": "x"}).json()["results"] == []
+    for term in ("x " * 1200, "x" * 60_000):
+        assert boss.get("/admin/autocomplete/", {**asked, "term": term}).status_code < 500
+
+
 @pytest.fixture
 def log() -> Iterator[list[str]]:
     """Lines of the log, as production writes them."""
