@@ -34,7 +34,7 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 # Django's pages for developers, which it makes with DEBUG alone, have styles and scripts in them.
-_EXPLAINED = frozenset({404, 500})
+_EXPLAINED = frozenset({400, 404, 500})
 
 Answer = HttpResponseBase
 

@@ -100,6 +100,11 @@ class _Wsgi(WSGIHandler):
 class _Asgi(ASGIHandler):
     request_class = _AsgiRequest
 
+    def create_request(self, scope: Any, body_file: Any) -> Any:
+        """As WSGI has it: Django's own answers a query that is no UTF-8 past all middleware."""
+        query = scope.get("query_string", b"").decode(errors="replace")
+        return super().create_request({**scope, "query_string": query}, body_file)
+
 
 def wsgi_application() -> WSGIHandler:
     """Django's, which refuses what it cannot read instead of failing on it."""

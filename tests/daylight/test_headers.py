@@ -86,6 +86,9 @@ def test_an_error_has_them_and_only_a_developers_explanation_has_no_policy(setti
     answer = client.get("/fails")
     assert b"<style" in answer.content and "Content-Security-Policy" not in answer
     assert answer["X-Frame-Options"] == "DENY"
+    answer = client.get("/fails?a=%00")
+    assert answer.status_code == 400 and b"<style" in answer.content
+    assert "Content-Security-Policy" not in answer
 
 
 def test_a_process_that_is_starting_answers_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
