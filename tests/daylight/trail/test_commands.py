@@ -66,7 +66,7 @@ def test_a_reason_that_quotes_what_lets_somebody_in_is_kept_without_it(
     call_command("export_user", "ana", "--output", str(tmp_path / "ana.json"), *signed)
     call_command("legal_hold", "place", "--user", "ana", *signed)
     call_command("legal_hold", "lift", str(LegalHold.objects.get().pk), *signed)
-    call_command("erase_user", "ana", "--no-input", *signed)
+    call_command("erase_user", "ana", "--accept-erasure", *signed)
     books = [
         *LegalHold.objects.all(),
         *Erasure.objects.all(),
