@@ -47,7 +47,7 @@ current: ContextVar[HttpRequest | None] = ContextVar("daylight_request", default
 def must_tell(request: HttpRequest | None, **given: Any) -> None:
     """Write an entry, before what it is about counts. AuditFailed: it is not to be done."""
     try:
-        audit_service.record(_entry(request, **given))
+        _record(_entry(request, **given))
     except Exception as error:
         MISSING.log(action=given["action"], error=error)
         raise AuditFailed(
@@ -59,16 +59,20 @@ def must_tell(request: HttpRequest | None, **given: Any) -> None:
 def tell(request: HttpRequest | None, **given: Any) -> None:
     """Write an entry; where that fails, or takes too long, an error to the log."""
     try:
-        entry = _entry(request, **given)
-        if settings.DATABASE_PRIMARY != DYNAMODB:
-            audit_service.record(entry)
-            return
-        # It tries for half a minute, and after one that is late the next ones are not even begun.
-        answer = in_time({"audit": lambda: audit_service.record(entry)}, PATIENCE)["audit"]
-        if isinstance(answer, BaseException):
-            raise answer
+        _record(_entry(request, **given))
     except Exception as error:
         MISSING.log(action=given["action"], error=error)
+
+
+def _record(entry: dict[str, Any]) -> None:
+    if settings.DATABASE_PRIMARY != DYNAMODB:
+        audit_service.record(entry)
+        return
+    # It tries for half a minute, as long as a worker may live that waits for it; and after one that
+    # is late the next ones are not even begun.
+    answer = in_time({"audit": lambda: audit_service.record(entry)}, PATIENCE)["audit"]
+    if isinstance(answer, BaseException):
+        raise answer
 
 
 def _entry(

@@ -3,6 +3,7 @@ and never what it says."""
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -230,3 +231,23 @@ def test_without_the_audit_trail_pages_are_shown_and_nothing_is_changed(
     client = Client()
     client.force_login(Colleague.objects.get(username="boss"))
     assert client.get("/admin/").status_code == 200, "nobody is kept from mending it"
+
+
+def test_a_change_waits_no_longer_than_a_page_for_a_store_that_hangs(
+    transactional_db: None, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    role = Role.objects.create(name="planner")
+    client = Client()
+    client.force_login(Colleague.objects.create_superuser("boss", password="x"))
+    form = FormValues(client.get(page("change", Role, role)).content.decode()).values
+    answered = threading.Event()
+    settings.DATABASE_PRIMARY = "dynamodb"
+    monkeypatch.setattr(entries, "PATIENCE", 0.1)
+    monkeypatch.setattr(entries.audit_service, "record", lambda entry: answered.wait(60))
+    try:
+        answer = client.post(page("change", Role, role), {**form, "name": "other"})
+        assert answer.status_code == 503 and not answered.is_set()
+    finally:
+        answered.set()
+    role.refresh_from_db()
+    assert role.name == "planner"
