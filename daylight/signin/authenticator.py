@@ -12,6 +12,7 @@ import datetime as dt
 import hashlib
 import re
 import secrets
+from collections.abc import MutableMapping
 from typing import Any
 
 from django.conf import settings
@@ -23,8 +24,10 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 RECOVERY_CODES = 10
 PATIENCE = dt.timedelta(minutes=15)  # in which a key that was shown can be confirmed
+WAITING = "authenticator_waiting"  # a session's word for the key that it was shown
 _BYTES = 10  # of a recovery code, and of its digest: 16 characters each, all that the column takes
 _BLANKS = re.compile(r"[\s-]")
+Session = MutableMapping[str, Any]
 _RECOVERY = re.compile(r"[a-z2-7]{16}")
 
 
@@ -61,24 +64,28 @@ def prove(user: Any, code: str) -> Any:
     return None if device is None else verify_token(user, device.persistent_id, token)
 
 
-def begin(user: Any, now: dt.datetime | None = None) -> TOTPDevice:
+def begin(user: Any, session: Session, now: dt.datetime | None = None) -> TOTPDevice:
     """A key for somebody's app, which is not asked for before it is confirmed. The same one for a
-    while: a page may be loaded twice."""
-    fresh = (now or timezone.now()) - PATIENCE
+    while: a page may be loaded twice. Never one that another session was shown: whoever has stolen
+    the password would have the owner confirm a key that they know."""
+    now = now or timezone.now()
     waiting = TOTPDevice.objects.filter(user=user, confirmed=False)
-    found: TOTPDevice | None = waiting.filter(created_at__gte=fresh).order_by("-pk").first()
+    mine = waiting.filter(pk=session.get(WAITING), created_at__gte=now - PATIENCE)
+    found: TOTPDevice | None = mine.first()
     if found is None:
-        waiting.delete()
+        waiting.filter(created_at__lt=now - PATIENCE).delete()
         found = TOTPDevice.objects.create(user=user, confirmed=False, name="authenticator app")
+        session[WAITING] = found.pk
     return found
 
 
-def confirm(user: Any, code: str) -> tuple[TOTPDevice, list[str]] | None:
-    """Take a key into use whose app has shown this code: the device, and the recovery codes, which
-    nobody can be told again. None where the code is wrong, or there is another authenticator."""
+def confirm(user: Any, session: Session, code: str) -> tuple[TOTPDevice, list[str]] | None:
+    """Take the key that this session was shown into use, whose app has shown this code: the device,
+    and the recovery codes, which nobody can be told again. None where the code is wrong, or there
+    is another authenticator."""
     if has_authenticator(user):
         return None
-    device = begin(user)
+    device = begin(user, session)
     if verify_token(user, device.persistent_id, _BLANKS.sub("", code)) is None:
         return None
     with transaction.atomic():

@@ -57,7 +57,7 @@ def authenticator_page(request: HttpRequest, context: Context) -> HttpResponse:
         fail_by_code(request, request.user)
         form.add_error("code", "This code is wrong, or was used before.")
     if not has_one:
-        context |= _key(authenticator.begin(request.user))
+        context |= _key(authenticator.begin(request.user, request.session))
     left = authenticator.codes_left(request.user)
     context |= {"form": form, "has_one": has_one, "codes_left": left}
     return TemplateResponse(request, "daylight/authenticator.html", context)
@@ -66,7 +66,7 @@ def authenticator_page(request: HttpRequest, context: Context) -> HttpResponse:
 @sensitive_variables()
 def _set_up(request: HttpRequest, form: ProofForm, context: Context) -> HttpResponse | None:
     with transaction.atomic():
-        found = authenticator.confirm(request.user, form.cleaned_data["code"])
+        found = authenticator.confirm(request.user, request.session, form.cleaned_data["code"])
         if found is None:
             return None
         must_tell(request, kind="sign_in", action="set_up_authenticator", risk="high")

@@ -36,8 +36,9 @@ PAGE = "/admin/authenticator/"
 
 def set_up(user: Colleague, clock: Any) -> tuple[App, list[str]]:
     """An app that is in use, and its recovery codes."""
-    app = App(authenticator.begin(user), clock)
-    found = authenticator.confirm(user, app.code())
+    session: dict[str, Any] = {}
+    app = App(authenticator.begin(user, session), clock)
+    found = authenticator.confirm(user, session, app.code())
     assert found is not None
     return app, found[1]
 
@@ -196,11 +197,26 @@ def test_guesses_at_the_password_there_count_as_those_at_the_sign_in(db: None) -
 
 def test_a_key_that_nobody_confirms_is_another_after_a_while(db: None, clock: Any) -> None:
     user = colleague()
-    first = authenticator.begin(user)
-    assert authenticator.begin(user).key == first.key
+    session: dict[str, Any] = {}
+    first = authenticator.begin(user, session)
+    assert authenticator.begin(user, session).key == first.key
     later = timezone.now() + dt.timedelta(minutes=16)
-    assert authenticator.begin(user, later).key != first.key
+    assert authenticator.begin(user, session, later).key != first.key
     assert not authenticator.has_authenticator(user)
+
+
+def test_a_key_that_another_session_was_shown_is_never_the_owners(db: None, clock: Any) -> None:
+    user = colleague()
+    thief: dict[str, Any] = {}
+    owner: dict[str, Any] = {}
+    known = App(authenticator.begin(user, thief), clock)
+    own = App(authenticator.begin(user, owner), clock)
+    assert known.device.key != own.device.key
+    assert authenticator.confirm(user, owner, known.code()) is None
+    rested()
+    assert authenticator.confirm(user, owner, own.code()) is not None
+    assert authenticator.confirm(user, thief, known.code()) is None
+    assert authenticator.prove(user, known.code()) is None
 
 
 def test_where_it_cannot_be_audited_nothing_is_set_up(
