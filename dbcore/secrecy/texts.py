@@ -27,8 +27,10 @@ _HEADERS = frozenset({"authorization", "proxyauthorization", "cookie", "setcooki
 _MEMBER = re.compile(rf"{QUOTE}\s{{0,200}}+:\s{{0,200}}+")
 _VALUES = frozenset({"value", "val", "values", "secretvalue", "stringvalue", "content", "data"})
 _WORDS = ("password", "passwd", "passphrase", "secret")  # behind which a quote is a value
-# In SQL what is in double quotes is a column, as is what follows it: texts have single ones.
+# In SQL what is in double quotes is a column, and what follows it a value only where that is in
+# single ones, or a number.
 _SQL = re.compile(r"\s*+(?:INSERT|SELECT|UPDATE|DELETE|WITH|CREATE)\s", re.IGNORECASE)
+_LITERAL = frozenset("'0123456789")
 _NOTHING = frozenset({"", "none", "null", "true", "false", "undefined", MASK})
 
 
@@ -91,8 +93,10 @@ def _value(text: str, found: re.Match[str], bare: Bare) -> Place | None:
     opens = places.opening(text, at)
     if sep == ">":  # an element of XML
         return places.element(text, at) if before in ("<", ":") and not is_quoted else None
-    if sep == "," and (not is_quoted or (found["close"] == '"' and _SQL.match(text))):
-        return None  # the name of a pair is in quotes
+    if sep == "," and not is_quoted:  # the name of a pair is in quotes
+        return None
+    if found["close"] == '"' and _SQL.match(text) and text[at : at + 1] not in _LITERAL:
+        return None
     if not sep and not (found["name"].startswith("-") or (opens and name.endswith(_WORDS))):
         return None
     if opens:

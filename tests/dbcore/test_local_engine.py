@@ -683,12 +683,12 @@ class TestTheCommand:
         assert not alive(state)
         assert self.run(data, "--stop")[:2] == (0, "No local engine is running.\n")
 
-    def test_reset_asks_first(self, data: Path) -> None:
+    def test_reset_takes_a_yes_and_nothing_else(self, data: Path) -> None:
         user = User(data)
         create_table(user.line())
         user.end()
-        code, _, err = self.run(data, "--reset", answer="no\n")
-        assert (code, err) == (1, "CommandError: Nothing was deleted.\n")
+        code, _, err = self.run(data, "--reset", answer="y\n")  # which nobody has typed
+        assert code == 1 and "Nobody is asked: say --accept-reset" in err
         assert data.exists()
         code, out, _ = self.run(data, "--reset", "--accept-reset")
         assert (code, out) == (0, f"Deleted {data}\n")

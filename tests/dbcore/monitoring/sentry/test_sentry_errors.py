@@ -50,7 +50,7 @@ def test_an_engine_that_is_stopped(sentry: Told, stopped: None) -> None:
     assert values(event)["EndpointConnectionError"] == "GetItem plans"
     assert event["exception"]["values"][-1]["type"] == "StoreUnavailable"
     frames = event["exception"]["values"][-1]["stacktrace"]["frames"]
-    assert frames[-1]["function"] == "_available" and frames[-1]["context_line"]
+    assert frames[-1]["function"] == "available" and frames[-1]["context_line"]
     assert event["transaction"] == "/plans/{user}/"
     assert event["request"] == {"method": "POST"}
     assert event["environment"] == "test"
