@@ -52,14 +52,20 @@ $(VENV)/.engine: package-lock.json .npmrc $(VENV)/.installed
 	fi
 	@touch $@
 
+# What demo and serve take from the shell: its variables may be another project's. Ours stand in
+# .env, which serve reads.
+KEPT := PATH HOME USER LOGNAME TMPDIR TERM COLUMNS LINES NO_COLOR LANG LC_ALL LC_CTYPE TZ \
+  DAYLIGHT_ENV_FILE DYNAMODB_ENGINE DYNOXIDE_BINARY
+OWN = env -i $(foreach name,$(KEPT),$(if $(value $(name)),$(name)="$${$(name)}")) DAYLIGHT_ENV=development
+
 demo: setup
-	@DAYLIGHT_ENV=development LOG_LEVEL=WARNING DB_SLOW_QUERY_LOG=false \
+	@$(OWN) LOG_LEVEL=WARNING DB_SLOW_QUERY_LOG=false DAYLIGHT_ENV_FILE=/dev/null \
 	  DATABASE_URL=sqlite:///var/daylight.sqlite3 \
 	  LOCAL_DYNAMODB_PATH=var/dynamodb/daylight.db DYNAMODB_ENDPOINT=local $(PY) manage.py demo
 
 serve: setup
-	@DAYLIGHT_ENV=development LOG_LEVEL=WARNING $(PY) manage.py prepare_development
-	@DAYLIGHT_ENV=development $(PY) manage.py runserver localhost:$(PORT)
+	@$(OWN) LOG_LEVEL=WARNING $(PY) manage.py prepare_development
+	@$(OWN) $(PY) manage.py runserver localhost:$(PORT)
 
 test: setup $(VENV)/.installed-dev
 	@$(PY) -m pytest -n auto --dist loadgroup

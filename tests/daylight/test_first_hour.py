@@ -23,6 +23,7 @@ from daylight.models import User
 from daylight.sample_data import SMALLEST, filled
 from dbcore.local_engine import LocalEngine
 from dbcore.local_engine.listeners import UNKNOWN, who_listens
+from settings.variables import ALL
 
 ROOT = Path(__file__).resolve().parents[2]
 BARE = [sys._base_executable, "-I", "-S"]  # type: ignore[attr-defined]  # a Python with no packages
@@ -150,3 +151,22 @@ def test_the_demo_on_nothing_makes_a_sample(
     assert Demo(SMALLEST, timezone.now(), said).run() == 0
     assert "200 rows in DynamoDB, each compared with its row" in said.getvalue()
     assert len(filled("default")) == 19
+
+
+@pytest.mark.parametrize("target", ["demo", "serve"])
+def test_what_make_starts_has_nothing_of_another_projects_shell(
+    target: str, tmp_path: Path
+) -> None:
+    """Each variable of the layer, and what leads elsewhere, is another project's."""
+    others = dict.fromkeys(ALL.names, "of-the-shop")
+    elsewhere = ("AWS_PROFILE", "AWS_ENDPOINT_URL", "PYTHONPATH", "PGHOST", "HTTP_PROXY")
+    others |= dict.fromkeys(elsewhere, "of-the-shop")
+    passed = {"DAYLIGHT_ENV_FILE", "DYNAMODB_ENGINE", "DYNOXIDE_BINARY"}  # the developer's own
+    others = {name: value for name, value in others.items() if name not in passed}
+    shown = subprocess.run(
+        ["make", "-s", "-o", "setup", target, "PY=sh -c env"], cwd=ROOT, text=True,
+        capture_output=True, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **others},
+        check=True,
+    ).stdout  # fmt: skip
+    assert "of-the-shop" not in shown
+    assert "DAYLIGHT_ENV=development" in shown and f"HOME={tmp_path}" in shown
