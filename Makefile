@@ -2,6 +2,7 @@
 # make demo    sets everything up and shows the main job: SQLite to DynamoDB, verified
 # make serve   the admin at http://localhost:8000/admin/ (admin / admin, on this machine only)
 # make test    sets everything up and runs the tests
+# make quick   those that start no server, in a minute
 # make check   format, lint, types, import rules, Django's checks
 # make matrix  a short suite on each Python and Django that is to be had
 # make bench   measures, beside boto3, PynamoDB and pydynox; writes bench/latest.json
@@ -21,7 +22,7 @@ MAKE_VENV := $(PYTHON) -c 'import runpy, signal; signal.signal(signal.SIGINT, si
 unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_CONSTRAINT PIP_REQUIREMENT PIP_NO_DEPS
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV DJANGO_SETTINGS_MODULE
 
-.PHONY: setup demo serve test check matrix bench lock clean
+.PHONY: setup demo serve test quick check matrix bench lock clean
 
 setup: $(VENV)/.installed $(VENV)/.engine
 	@[ "$(MAKECMDGOALS)" != setup ] || echo "Ready: ./manage.py, make demo, make serve, make test."
@@ -69,6 +70,9 @@ serve: setup
 
 test: setup $(VENV)/.installed-dev
 	@$(PY) -m pytest -n auto --dist loadgroup
+
+quick: setup $(VENV)/.installed-dev
+	@TESTS_QUICK=1 $(PY) -m pytest -n auto --dist loadgroup -q -rfE -m "not slow"
 
 check: setup $(VENV)/.installed-dev
 	@$(VENV)/bin/ruff format --check .

@@ -23,6 +23,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from daylight.models import LocationHistory
 from dbcore.models import DeadLetter, MigrationRun
 from tests.daylight.admin_pages import fill, measured
+from tests.support.programs import not_when_quick
 
 FLAGS = (
     "--headless=new",
@@ -39,6 +40,7 @@ FLAGS = (
 
 def program(*names: str) -> str:
     """The first of these programs that is installed; else the test skips, or fails in CI."""
+    not_when_quick()
     for name in names:
         if path := shutil.which(name):
             return path

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 import pytest
 
 from dbcore.local_engine import EngineError, LocalEngine
+from tests.support.programs import not_when_quick
 
 
 def engine_or_skip(kind: str) -> LocalEngine:
     """A started engine of this kind; else the test is skipped, or fails under CI."""
+    not_when_quick()
     engine = LocalEngine(kind=kind, binary=os.environ.get("DYNOXIDE_BINARY", ""))
     try:
         engine.start()

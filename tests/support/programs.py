@@ -25,8 +25,15 @@ def unavailable(why: str) -> NoReturn:
     pytest.skip(why)
 
 
+def not_when_quick() -> None:
+    """Skip the test where no server is to be started: `make quick`."""
+    if os.environ.get("TESTS_QUICK"):
+        pytest.skip("make quick starts no server")
+
+
 def find_program(name: str, package: str, *folders: Path) -> str:
     """A program's path, from these folders or the PATH; the Debian package is named if missing."""
+    not_when_quick()
     for folder in folders:
         if (folder / name).is_file():
             return str(folder / name)
