@@ -204,6 +204,19 @@ class ItemLayout:
         ]
         return min(instants, default=None)
 
+    def has_expired(self, values: Mapping[str, Any], now: dt.datetime) -> bool:
+        """Whether the record's own expiry has passed, to the second: no reader sees it any more.
+        Of a record only the fields of its deadlines are asked for."""
+        expires = self.expires_at(values)
+        return expires is not None and expires <= now.timestamp()
+
+    def item_has_expired(self, item: Item, now: dt.datetime) -> bool:
+        """The same of an item, which DynamoDB may take days to delete."""
+        if TTL in item:
+            return float(item[TTL]["N"]) <= now.timestamp()
+        # One under a legal hold has no ttl, and expires for readers all the same.
+        return bool(self.table.expires) and self.has_expired(self.from_item(item), now)
+
     def due_at(self, values: Mapping[str, Any]) -> dt.datetime | None:
         """When the record is due: as soon as it has expired or its policy says so.
 

@@ -15,28 +15,17 @@ from django.utils.functional import cached_property
 
 from dbcore.admin import READING_ERRORS
 from dbcore.items import layout_of
+from dbcore.stores.lookups import live
 
 COUNT_LIMIT = 10_000  # rows; beyond it a list says "over 10,000" and asks to be narrowed
 RECENT = 2_000  # records whose values a filter offers
 
 
 def is_live(record: models.Model, now: dt.datetime) -> bool:
-    """Whether a record has not expired at `now`, counted in whole seconds as DynamoDB does."""
+    """Whether a record has not expired at `now`. Its other fields need not be readable."""
     layout = layout_of(type(record))
     values = {each.field: getattr(record, each.field) for each in layout.table.expires}
-    expiry = layout.expires_at(values)
-    return expiry is None or expiry > int(now.timestamp())
-
-
-def expired_at(model: type[models.Model], now: dt.datetime) -> models.Q:
-    """What `is_live` denies, as a condition in SQL."""
-    # A deadline of 8:00:00.9 is 8:00:00 in whole seconds.
-    second = now.replace(microsecond=0) + dt.timedelta(seconds=1)
-    condition = models.Q(pk__in=[])
-    for deadline in layout_of(model).table.expires:
-        before = second - dt.timedelta(days=deadline.days)
-        condition |= models.Q((f"{deadline.field}__lt", before))
-    return condition
+    return not layout.has_expired(values, now)
 
 
 class ExpiryFilter(admin.SimpleListFilter):
@@ -51,10 +40,11 @@ class ExpiryFilter(admin.SimpleListFilter):
     def queryset(
         self, request: HttpRequest, queryset: models.QuerySet[Any]
     ) -> models.QuerySet[Any]:
-        expired = expired_at(queryset.model, timezone.now())
+        model: Any = queryset.model
+        is_live = live(layout_of(model), timezone.now())
         if self.value() == "live":
-            return queryset.exclude(expired)
-        return queryset.filter(expired) if self.value() == "expired" else queryset
+            return queryset.filter(is_live)
+        return queryset.exclude(is_live) if self.value() == "expired" else queryset
 
 
 class RecentValuesFilter(admin.AllValuesFieldListFilter):

@@ -134,14 +134,11 @@ class TableCopy:
             except InvalidValue as error:
                 self.ledger.dead(batch, row, str(error))
                 continue
-            if self.options.skip_expired and self._has_expired(values):
+            if self.options.skip_expired and self.layout.has_expired(values, self.options.now):
                 self.ledger.skipped(batch)
                 continue
             found.append(expect(self.layout, row, values, item))
         return found
-
-    def _has_expired(self, values: Values) -> bool:
-        return has_expired(self.layout.expires_at(values), self.options.now)
 
     def _compare(self, rows: list[Row]) -> None:
         batch = self.ledger.open_batch(rows[-1][0], len(rows))
@@ -239,11 +236,6 @@ class TableCopy:
 def _owner_key(layout: ItemLayout, owner: str) -> Values:
     """A guard's owner as the fields of its key."""
     return dict(zip(layout.table.key_fields, split_key(owner), strict=True))
-
-
-def has_expired(expires: int | None, now: dt.datetime) -> bool:
-    """Whether an expiry (epoch seconds) has passed."""
-    return expires is not None and expires <= now.timestamp()
 
 
 def is_newer(each: Expected) -> bool:

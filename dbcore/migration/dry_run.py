@@ -13,7 +13,6 @@ from dbcore.attributes import Item, item_bytes
 from dbcore.dynamo.guards import Guard, guards_of
 from dbcore.errors import InvalidValue
 from dbcore.items import ItemLayout
-from dbcore.migration.copy import has_expired
 from dbcore.migration.encoding import RowEncoder, Values
 from dbcore.migration.ledger import Tally
 from dbcore.migration.options import MigrationOptions
@@ -103,8 +102,7 @@ class DryRun:
         self, plan: TablePlan, encoder: RowEncoder, row: Row, tally: Tally, indexes: Indexes
     ) -> None:
         values, item = encoder.item(row)
-        expires = plan.layout.expires_at(values)
-        if self.options.skip_expired and has_expired(expires, self.options.now):
+        if self.options.skip_expired and plan.layout.has_expired(values, self.options.now):
             tally.skipped += 1
             return
         self._count(item, self._take(plan.layout, values), indexes)

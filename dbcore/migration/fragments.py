@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import re
-import zlib
 from collections.abc import Callable
 from json.encoder import encode_basestring as quote  # the C one: escapes, keeps non-ASCII
 from typing import Any
@@ -20,9 +19,9 @@ import orjson
 from django.db import models
 
 from dbcore.attributes import MAX_NESTING
-from dbcore.items import DAY, DUE_DAY, TTL, Column, ItemLayout
+from dbcore.items import DAY, DUE_DAY, TTL, Column, ItemLayout, shard_of
 from dbcore.migration.json_shapes import JsonShapes
-from dbcore.tables import DAY_SHARDS, Retention
+from dbcore.tables import Retention
 
 Fragment = Callable[[Any], str]
 
@@ -234,10 +233,6 @@ def _ttl(deadlines: list[tuple[int, int]]) -> RowFragment:
     return fragment
 
 
-def _shard(key: Any) -> int:
-    return zlib.crc32(key.encode()) % DAY_SHARDS
-
-
 @functools.lru_cache(maxsize=8192)
 def _day_text(day: int) -> str:
     """A day, counted from 1970-01-01."""
@@ -252,7 +247,7 @@ def _ttl_and_due_day(time_at: int, later: int, key_at: int) -> RowFragment:
         if value is None:
             return ""
         end = when(value)[1] + later
-        shard = zlib.crc32(row[key_at].encode()) % DAY_SHARDS
+        shard = shard_of(row[key_at])
         return f',"{TTL}":{{"N":"{end}"}},"{DUE_DAY}":{{"S":"{_day_text(end // 86400)}#{shard}"}}'
 
     return fragment
@@ -260,7 +255,7 @@ def _ttl_and_due_day(time_at: int, later: int, key_at: int) -> RowFragment:
 
 def _day(time_at: int, key_at: int) -> RowFragment:
     def fragment(row: tuple[Any, ...]) -> str:
-        return f',"{DAY}":{{"S":"{when(row[time_at])[0][:10]}#{_shard(row[key_at])}"}}'
+        return f',"{DAY}":{{"S":"{when(row[time_at])[0][:10]}#{shard_of(row[key_at])}"}}'
 
     return fragment
 
@@ -275,6 +270,6 @@ def _due_day(
         if not due:
             return ""
         day = _day_text(min(due) // 86400)
-        return f',"{DUE_DAY}":{{"S":"{day}#{_shard(row[key_at])}"}}'
+        return f',"{DUE_DAY}":{{"S":"{day}#{shard_of(row[key_at])}"}}'
 
     return fragment

@@ -20,7 +20,6 @@ from dbcore.dynamo.comparing import differing_attributes
 from dbcore.dynamo.reading import next_page
 from dbcore.errors import InvalidValue
 from dbcore.items import ItemLayout
-from dbcore.migration.copy import has_expired
 from dbcore.migration.encoding import RowEncoder, Values
 from dbcore.migration.errors import MigrationError
 from dbcore.migration.flow import Flow
@@ -134,7 +133,7 @@ class RowCheck:
         return found
 
     def _has_expired(self, values: Values) -> bool:
-        return has_expired(self.plan.layout.expires_at(values), self._now)
+        return self.plan.layout.has_expired(values, self._now)
 
     def _compare(self, rows: list[Expected]) -> None:
         bad: list[Expected] = []

@@ -79,8 +79,7 @@ class Rule:
 
     def has_expired(self, values: Mapping[str, Any]) -> bool:
         """Whether the record's own expiry has passed: no reader sees it any more."""
-        expires = self.layout.expires_at(values)
-        return expires is not None and expires <= self.now.timestamp()
+        return self.layout.has_expired(values, self.now)
 
     def has_ended(self, values: Mapping[str, Any]) -> bool:
         """Whether an end that the record itself was given (`expires_at`) has passed, which is no

@@ -27,7 +27,6 @@ from dbcore.errors import InvalidValue
 from dbcore.items import layout_of
 from dbcore.stores import validation
 from dbcore.stores.counters import CacheCounters
-from dbcore.stores.dynamo.queries import has_expired
 from dbcore.stores.errors import InvalidRecord, StoreUnavailable
 from dbcore.stores.flights import Flights
 from dbcore.stores.interface import Add, Key, Position, Query, Record, Store, Write
@@ -233,7 +232,7 @@ def _of(record: models.Model) -> tuple[type[models.Model], dict[str, Any]]:
 def _record(model: type[Record], item: Item, live_at: dt.datetime | None) -> Record | None:
     """The record of a cached item; None when it has expired since."""
     layout = layout_of(model)
-    if live_at is not None and has_expired(layout, item, live_at.timestamp()):
+    if live_at is not None and layout.item_has_expired(item, live_at):
         return None
     found: Record = validation.record_from(layout, layout.from_item(item))
     return found

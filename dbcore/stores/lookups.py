@@ -10,7 +10,6 @@ from django.db.models.functions import Lower
 
 from dbcore.fields import RecordKeyField
 from dbcore.items import ItemLayout, UniqueField
-from dbcore.stores import validation
 from dbcore.stores.interface import Key, Query
 
 
@@ -65,11 +64,3 @@ def live(layout: ItemLayout, now: dt.datetime) -> models.Q:
         later = models.Q(**{f"{deadline.field}__gte": limit + dt.timedelta(seconds=1)})
         found &= later | models.Q(**{deadline.field: None})
     return found
-
-
-def expired(layout: ItemLayout, record: models.Model, live_at: dt.datetime | None) -> bool:
-    """Whether a record has expired by then."""
-    if live_at is None:
-        return False
-    expires = layout.expires_at(validation.values_of(record))
-    return expires is not None and expires <= live_at.timestamp()

@@ -26,7 +26,7 @@ from dbcore.stores.errors import (
     UniqueViolation,
 )
 from dbcore.stores.interface import Add, Delete, Key, Position, Query, Record, Update, Write
-from dbcore.stores.lookups import by_key, by_value, conditions, expired, live
+from dbcore.stores.lookups import by_key, by_value, conditions, live
 from dbcore.stores.router import read_lagging
 from dbcore.stores.sql_pools import full_pool
 
@@ -62,7 +62,9 @@ class OrmStore:
         with self._available():
             where = by_key(layout, key)
             record = self._read(model, consistent, lambda rows: rows.filter(**where).first())
-        return None if record is None or expired(layout, record, live_at) else record
+        if record is None or live_at is None:
+            return record
+        return None if layout.has_expired(validation.values_of(record), live_at) else record
 
     def get_by_unique(
         self, model: type[Record], field: str, value: str, *, consistent: bool = True

@@ -16,6 +16,7 @@ from daylight.admin import lists
 from daylight.admin.base import LargeTableAdmin
 from daylight.models import AuditLog, AuthSession, ErrorLog, Plan, RateLimit, UserSession
 from daylight.trail import pages
+from dbcore.items import layout_of
 from dbcore.models import (
     AlertDelivery,
     AlertState,
@@ -27,6 +28,7 @@ from dbcore.models import (
     RestoredRecord,
     Sweep,
 )
+from dbcore.stores import lookups
 from tests.daylight.admin_pages import RECORDS, REGISTERED, fill, found, page, stored, untouched
 
 EDITABLE = [model for model in RECORDS if model not in (AuditLog, AuthSession, UserSession)]
@@ -196,11 +198,12 @@ def test_a_record_expires_in_the_second_of_its_deadline(db: None) -> None:
     deadline = dt.datetime(2026, 11, 22, 8, 0, 0, 900_000, tzinfo=dt.UTC)
     at = {"identifier": "i", "window_start": deadline, "limit": 1, "window_seconds": 1}
     record = RateLimit.objects.create(**at, expires_at=deadline)
-    for seconds, live in ((-1, True), (-0.9, False), (-0.5, False), (1, False)):
+    for seconds, is_live in ((-1, True), (-0.9, False), (-0.5, False), (1, False)):
         now = deadline + dt.timedelta(seconds=seconds)
-        assert lists.is_live(record, now) is live
-        expired = RateLimit.objects.filter(lists.expired_at(RateLimit, now))
-        assert expired.exists() is not live
+        assert lists.is_live(record, now) is is_live
+        condition = lookups.live(layout_of(RateLimit), now)
+        assert RateLimit.objects.filter(condition).exists() is is_live
+        assert RateLimit.objects.exclude(condition).exists() is not is_live
 
 
 def test_a_sweep_leads_to_its_archives_and_an_archive_shows_no_digests(

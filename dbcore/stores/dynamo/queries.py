@@ -8,6 +8,7 @@ put in order.
 
 from __future__ import annotations
 
+import datetime as dt
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from django.db import models
 
 from dbcore.attributes import Item
 from dbcore.dynamo.reading import pages
-from dbcore.items import DAY, TTL, ItemLayout, layout_of
+from dbcore.items import DAY, ItemLayout, layout_of
 from dbcore.stores import validation
 from dbcore.stores.errors import InvalidRecord
 from dbcore.stores.interface import Position, Query
@@ -99,18 +100,9 @@ def _first_of_one(pages: Iterator[list[Item]], order: _Order, limit: int) -> lis
     return found
 
 
-def has_expired(layout: ItemLayout, item: Item, now: float) -> bool:
-    """Whether an item's expiry has passed; DynamoDB may take days to delete it."""
-    if TTL in item:
-        return float(item[TTL]["N"]) <= now
-    # One under a legal hold has no ttl, and expires for readers all the same.
-    expires = layout.expires_at(layout.from_item(item)) if layout.table.expires else None
-    return expires is not None and expires <= now
-
-
-def _live(layout: ItemLayout, items: list[Item], now: float) -> list[Item]:
+def _live(layout: ItemLayout, items: list[Item], now: dt.datetime) -> list[Item]:
     with validation.readable(layout):
-        return [item for item in items if not has_expired(layout, item, now)]
+        return [item for item in items if not layout.item_has_expired(item, now)]
 
 
 def _tied(items: Iterator[Item], order: _Order) -> Iterator[Item]:
@@ -145,13 +137,12 @@ def _pages(
 ) -> Iterator[list[Item]]:
     """One partition's items that the list has, read page by page as they are asked for."""
     behind = _place_of(layout, query)
-    live_at = None if query.live_at is None else query.live_at.timestamp()
     for answer in pages(wire, "Query", request):
         items = answer["Items"]
         if behind is not None:
             items = [item for item in items if order.place(item) < behind]
-        if live_at is not None:
-            items = _live(layout, items, live_at)
+        if query.live_at is not None:
+            items = _live(layout, items, query.live_at)
         yield items
 
 

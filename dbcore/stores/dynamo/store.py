@@ -22,7 +22,7 @@ from dbcore.fields import split_key
 from dbcore.items import ItemLayout, layout_of
 from dbcore.stores import validation
 from dbcore.stores.dynamo.available import available
-from dbcore.stores.dynamo.queries import has_expired, run_query
+from dbcore.stores.dynamo.queries import run_query
 from dbcore.stores.dynamo.replicas import read_nearby
 from dbcore.stores.dynamo.sending import retried, send, send_together, send_update
 from dbcore.stores.dynamo.writes import Prepared, adding, deleting, updating
@@ -65,7 +65,7 @@ class DynamoStore:
         if item is None:
             return None
         with validation.readable(layout):
-            if live_at is not None and has_expired(layout, item, live_at.timestamp()):
+            if live_at is not None and layout.item_has_expired(item, live_at):
                 return None
             return _record(layout, item)  # type: ignore[no-any-return]
 
