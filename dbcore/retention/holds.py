@@ -116,11 +116,6 @@ def is_active(hold: LegalHold, now: dt.datetime) -> bool:
     return hold.lifted_at is None and (hold.until is None or hold.until > now)
 
 
-def hold_on(layout: ItemLayout, item: Item, now: dt.datetime) -> LegalHold | None:
-    """A hold that is in force on the record, its user or its table. For many records: HoldIndex."""
-    return HoldIndex(active_holds(now)).on(layout, item)
-
-
 def hold_key(hold: LegalHold) -> HoldKey:
     """What a hold is on."""
     return HoldKey(hold.scope, hold.table, hold.subject)

@@ -52,7 +52,6 @@ EXPIRED = frozenset({"ExpiredTokenException", "ExpiredToken", "UnrecognizedClien
 class Verdict(enum.Enum):
     """What an answer means for the call."""
 
-    DONE = enum.auto()
     THROTTLED = enum.auto()
     TRANSIENT = enum.auto()
     FAILED = enum.auto()

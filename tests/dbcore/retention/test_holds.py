@@ -21,8 +21,9 @@ from dbcore.retention import holds
 from dbcore.retention.audit import AuditFailed
 from dbcore.retention.errors import RetentionError
 from dbcore.retention.holds import (
+    HoldIndex,
     Subject,
-    hold_on,
+    active_holds,
     lift_hold,
     place_hold,
     record_subject,
@@ -68,8 +69,8 @@ def test_a_hold_on_a_user_holds_all_of_theirs_and_nobody_elses(primary: Keeper) 
     placed = place(user_subject("u/1"))
     assert placed.is_new and placed.warnings == ()
     assert remove(primary, mine, others) == [HELD, DELETED]
-    assert hold_on(PLANS, mine, timezone.now()) == placed.hold
-    assert hold_on(PLANS, others, timezone.now()) is None
+    assert HoldIndex(active_holds(timezone.now())).on(PLANS, mine) == placed.hold
+    assert HoldIndex(active_holds(timezone.now())).on(PLANS, others) is None
     assert lift(placed.hold)
     assert remove(primary, mine) == [DELETED]
 
