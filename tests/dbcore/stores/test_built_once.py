@@ -52,7 +52,7 @@ def test_each_value_is_encoded_once(
     assert len(encoded) == len(fields) > 2
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_what_is_sent_is_the_item_of_the_record_as_it_is_read_back(data: st.DataObject) -> None:
     model = data.draw(st.sampled_from(storage_models()))
