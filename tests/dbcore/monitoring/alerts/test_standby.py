@@ -130,6 +130,7 @@ def test_the_monitors_process_gives_up_on_a_connection_that_is_not_answered(
     database: Stoppable,
 ) -> None:
     bound_database()
+    db.connection.close()  # whatever was before: a new one is asked for
     with database.frozen():
         (found,) = in_time({"connect": db.connection.ensure_connection}, 30).values()
     assert isinstance(found, db.OperationalError)
