@@ -138,6 +138,7 @@ INLINE = re.compile(
 )
 
 
+@pytest.mark.slow
 def test_no_page_of_the_admin_has_a_style_or_a_script_in_it_and_each_is_audited(
     admin_client: Client,
 ) -> None:

@@ -73,14 +73,17 @@ def test_every_page_of_the_admin_is_guarded(client: Client) -> None:
     assert all(isinstance(each, GuardedAdmin) for each in admin.site._registry.values())
 
 
+@pytest.mark.slow
 def test_lists(boss: Client) -> None:
     always_answered(boss, "GET", odd_values.list_queries(odd_values.list_pages()), LISTS)
 
 
+@pytest.mark.slow
 def test_forms(boss: Client) -> None:
     always_answered(boss, "POST", odd_values.forms(odd_values.form_pages(boss)), FORMS)
 
 
+@pytest.mark.slow
 def test_selections(boss: Client) -> None:
     always_answered(boss, "POST", odd_values.selections(odd_values.list_pages()), SELECTIONS)
 

@@ -709,7 +709,9 @@ class TestTheFixtures:
     def run(self, tmp_path: Path, fixture: str, **environment: str) -> tuple[int, str]:
         suite = tmp_path / "test_inner.py"
         suite.write_text(self.SUITE.format(fixture=fixture))
-        without_ci = {name: value for name, value in os.environ.items() if name != "CI"}
+        without_ci = {
+            name: value for name, value in os.environ.items() if name not in ("CI", "TESTS_QUICK")
+        }
         options = ["-rs", "-p", "no:django", "-p", "no:cacheprovider", "-c", os.devnull]
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *options, "-p", "tests.support.engine", str(suite)],

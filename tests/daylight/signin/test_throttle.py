@@ -45,6 +45,7 @@ def database(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.mark.slow
 def test_after_sixty_wrong_passwords_the_right_one_is_refused_and_that_is_audited(
     database: str,
 ) -> None:
@@ -141,6 +142,7 @@ def test_whoever_can_sign_in_gets_no_new_attempts_for_others_by_it(db: None) -> 
     assert not is_in(attempt(PASSWORD)), "five have failed for boss, whatever ana did"
 
 
+@pytest.mark.slow
 def test_a_name_is_locked_for_all_addresses_but_those_where_it_has_signed_in(db: None) -> None:
     colleague()
     assert is_in(attempt(PASSWORD, at=HOME))

@@ -351,6 +351,7 @@ def convert_and_learn(shapes: JsonShapes, text: str) -> bool:
     return False
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.lists(strategies.json_texts() | st.sampled_from(strategies.BROKEN_JSON), max_size=12))
 def test_texts_of_many_shapes_are_never_converted_wrongly(texts: list[str]) -> None:
@@ -359,6 +360,7 @@ def test_texts_of_many_shapes_are_never_converted_wrongly(texts: list[str]) -> N
         convert_and_learn(shapes, text)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(strategies.families(), min_size=1, max_size=3).flatmap(
@@ -492,6 +494,7 @@ def json_column(texts: list[str]) -> list[Any]:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.lists(strategies.json_texts() | st.sampled_from(strategies.BROKEN_JSON), max_size=5))
 @example(["\ufeff{}", "5", '"x"', "null", "NaN", "[1\u00a0]", '{"a":1,"a":2}', '{"a":2,"a":3}'])

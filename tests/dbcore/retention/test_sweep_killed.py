@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from dbcore.local_engine import LocalEngine
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -58,6 +60,7 @@ def assert_finished(rounds: list[dict[str, Any]]) -> None:
         assert seen["unproven"] == 0, where
 
 
+@pytest.mark.slow
 def test_a_sweep_of_sqlite_killed_before_every_effect_loses_nothing(tmp_path: Path) -> None:
     rounds = kills("sqlite", tmp_path, DATABASE_PRIMARY="sqlite")
     assert len(rounds) > 20  # the books, the archive's files, the deletes

@@ -166,6 +166,7 @@ def test_checks_are_not_measured(site: LocalEngine, measured: None) -> None:
     assert samples(DURATION, "_count") == {}
 
 
+@pytest.mark.slow
 def test_a_check_that_hangs_does_not_hold_up_the_end_of_the_process(tmp_path: Path) -> None:
     program = """
 import threading, time, django
