@@ -2,7 +2,7 @@
 # make demo    sets everything up and shows the main job: SQLite to DynamoDB, verified
 # make serve   the admin at http://localhost:8000/admin/ (admin / admin, on this machine only)
 # make test    sets everything up and runs the tests
-# make quick   those that start no server, in a minute
+# make quick   those that need no engine, database server or browser, without the slow ones
 # make check   format, lint, types, import rules, Django's checks
 # make matrix  a short suite on each Python and Django that is to be had
 # make bench   measures, beside boto3, PynamoDB and pydynox; writes bench/latest.json

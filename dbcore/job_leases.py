@@ -11,7 +11,6 @@ import datetime as dt
 import os
 import platform
 import time
-from typing import Self
 
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, transaction
 from django.db.models import QuerySet
@@ -22,6 +21,7 @@ from dbcore.dynamo.leases import (
     LEASE_SECONDS,
     RENEW_SECONDS,
     Holder,
+    Leased,
     held_by,
     lost_to,
     process_birth,
@@ -30,8 +30,10 @@ from dbcore.dynamo.leases import (
 from dbcore.models import JobLease
 
 
-class SqlLease:
+class SqlLease(Leased):
     """A lease on `name`. Use as a context manager, and call `keep` often while working."""
+
+    away = (DatabaseError, InterfaceError)
 
     def __init__(self, name: str, owner: str, alias: str = DEFAULT_DB_ALIAS) -> None:
         self.name = name
@@ -39,19 +41,6 @@ class SqlLease:
         self._alias = alias
         self._renewed = 0.0
         self._since = timezone.now().replace(microsecond=0)
-
-    def __enter__(self) -> Self:
-        self.acquire()
-        return self
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        try:
-            self.release()
-        except (DatabaseError, InterfaceError):
-            # The database is out of reach, perhaps the very error that ends the work: the lease
-            # runs out by itself.
-            if error is None:
-                raise
 
     def acquire(self) -> None:
         """Take the lease; LeaseHeld names who has it."""

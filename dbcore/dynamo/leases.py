@@ -7,12 +7,13 @@ holder that sleeps through its lease: what is written under one must be safe to 
 
 from __future__ import annotations
 
+import abc
 import os
 import platform
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
@@ -104,15 +105,19 @@ def lost_to(name: str, holder: Holder | None) -> LeaseLost:
     return LeaseLost(f"the lease on {name} has run out; it is now held by {now}")
 
 
-class Lease:
-    """A lease on `name`. Use as a context manager, and call `keep` often while working."""
+class Leased(abc.ABC):
+    """A lease that is held within a `with` block. `away`: what says that its store is out of reach,
+    perhaps the very error that ends the work: then the lease runs out by itself."""
 
-    def __init__(self, wire: Wire, name: str, owner: str) -> None:
-        self.name = name
-        self.owner = owner
-        self._wire = wire
-        self._renewed = 0.0
-        self._since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    away: ClassVar[tuple[type[Exception], ...]]
+
+    @abc.abstractmethod
+    def acquire(self) -> None:
+        """Take the lease; LeaseHeld names who has it."""
+
+    @abc.abstractmethod
+    def release(self) -> None:
+        """Give the lease up, if it is still ours."""
 
     def __enter__(self) -> Self:
         self.acquire()
@@ -121,11 +126,22 @@ class Lease:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         try:
             self.release()
-        except (BotoCoreError, ClientError):
-            # DynamoDB is out of reach, perhaps the very error that ends the work: the lease runs
-            # out by itself.
+        except self.away:
             if error is None:
                 raise
+
+
+class Lease(Leased):
+    """A lease on `name`. Use as a context manager, and call `keep` often while working."""
+
+    away = (BotoCoreError, ClientError)
+
+    def __init__(self, wire: Wire, name: str, owner: str) -> None:
+        self.name = name
+        self.owner = owner
+        self._wire = wire
+        self._renewed = 0.0
+        self._since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
     def acquire(self) -> None:
         """Take the lease; LeaseHeld names who has it."""

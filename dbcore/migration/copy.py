@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
+from dbcore.attributes import Item
 from dbcore.dynamo.comparing import differing_attributes
 from dbcore.dynamo.guards import GUARD_KEY, OWNER, Guard, guard_table, guards_of
 from dbcore.dynamo.refusals import Meaning, refusal_of
@@ -36,6 +37,7 @@ from dbcore.migration.writes import (
     GuardedWriter,
     put_text,
 )
+from dbcore.patience import WORKING
 from dbcore.rights import in_words
 from dbcore.wire import get_wire
 
@@ -169,18 +171,25 @@ class TableCopy:
     def _newer(self, batch: Batch, each: Expected) -> None:
         """Leave an item that was changed after its row; what is for good it takes over all the
         same: a key that goes on being used would never be revoked."""
-        if made_final_by(self.layout, each.actual or {}, each.item):
+        if made_final_by(self.layout, each.actual or {}, each.item) and self._make_final(each.item):
+            self.ledger.written(batch, 1)
+        else:
+            self.ledger.skipped(batch)
+
+    def _make_final(self, item: Item) -> bool:
+        """Give an item in DynamoDB the final value of this one; False where it is gone."""
+        table = self.layout.table_name
+        for _ in WORKING:
             try:
-                get_wire().call("UpdateItem", making_final(self.layout, each.item))
+                get_wire().call("UpdateItem", making_final(self.layout, item))
+                return True
             except ClientError as error:
-                if not refusal_of(error).has(Meaning.UNTRUE):  # it is gone
-                    raise MigrationError(
-                        f"{self.layout.table_name} cannot be written: {in_words(error)}"
-                    ) from error
-            else:
-                self.ledger.written(batch, 1)
-                return
-        self.ledger.skipped(batch)
+                refusal = refusal_of(error)
+                if refusal.has(Meaning.UNTRUE):
+                    return False
+                if not refusal.has(Meaning.BUSY):
+                    raise MigrationError(f"{table} cannot be written: {in_words(error)}") from error
+        raise MigrationError(f"{table} cannot be written: an item is being written all the time")
 
     def write(self, batch: Batch, changed: list[Expected]) -> None:
         """Put the items of rows that were read before."""

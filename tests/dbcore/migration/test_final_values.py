@@ -9,10 +9,16 @@ import pytest
 from django.utils import timezone
 
 from daylight.models import ApiKey
+from dbcore.items import layout_of
+from dbcore.migration import copy as copying
 from dbcore.migration import target
 from dbcore.migration.copy import TableCopy
+from dbcore.migration.errors import MigrationError
+from dbcore.patience import Patience
 from tests.dbcore.migration.conftest import Migrate
 from tests.dbcore.migration.runs import Tables, counts, line
+from tests.dbcore.retention.making import NOW, values_of_age
+from tests.support.scripted import Refused, Reply, Script
 
 KEYS = ("api_keys",)
 LATER = dt.timedelta(hours=1)
@@ -99,3 +105,32 @@ def test_and_revokes_one_that_has_been_used_since_but_changes_nothing_else_of_it
     }  # fmt: skip
     assert statuses(tables) == {"one": "active", "two": "revoked"}
     assert tables.get("api_keys", id="two") == before | {"status": {"S": "revoked"}}
+
+
+@pytest.mark.parametrize(("replies", "done"), [
+    ([Refused("TransactionConflictException"), {}], True),
+    ([Refused("ConditionalCheckFailedException")], False),
+])  # fmt: skip
+def test_what_is_in_a_transactions_way_for_a_moment_is_revoked_all_the_same(
+    replies: list[Reply], done: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert made_final(Script(*replies), monkeypatch) is done
+
+
+def test_what_stands_in_the_way_for_good_ends_the_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = Script(player=lambda *_: Refused("TransactionConflictException"))
+    with pytest.raises(MigrationError, match="written all the time"):
+        made_final(busy, monkeypatch)
+    assert len(busy.requests) == 3
+
+
+def made_final(script: Script, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Have the item of a revoked key revoked in DynamoDB, whose part the script plays."""
+    layout = layout_of(ApiKey)
+    key = values_of_age(ApiKey, NOW, id="one", status="revoked")
+    copy = TableCopy.__new__(TableCopy)
+    copy.layout = layout
+    with script.wire() as wire:
+        monkeypatch.setattr(copying, "get_wire", lambda: wire)
+        monkeypatch.setattr(copying, "WORKING", Patience(3, 0))
+        return copy._make_final(layout.to_item(key))
