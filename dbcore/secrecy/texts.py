@@ -27,10 +27,12 @@ _HEADERS = frozenset({"authorization", "proxyauthorization", "cookie", "setcooki
 _MEMBER = re.compile(rf"{QUOTE}\s{{0,200}}+:\s{{0,200}}+")
 _VALUES = frozenset({"value", "val", "values", "secretvalue", "stringvalue", "content", "data"})
 _WORDS = ("password", "passwd", "passphrase", "secret")  # behind which a quote is a value
-# In SQL what is in double quotes is a column, and what follows it a value only where that is in
-# single ones, or a number.
-_SQL = re.compile(r"\s*+(?:INSERT|SELECT|UPDATE|DELETE|WITH|CREATE)\s", re.IGNORECASE)
-_LITERAL = frozenset("'0123456789")
+# In SQL what is in double quotes is a column, and so is what follows it after a comma; after an equals
+# sign it is a value where it is quoted or a number. A sentence that begins with such a word is no SQL.
+_SQL = re.compile(
+    r'\s*+(?:INSERT (?:OR \w+ )?INTO "|SELECT (?:DISTINCT )?["(*]|UPDATE "|DELETE FROM ")'
+)
+_VALUE = frozenset("\"'`0123456789")
 _NOTHING = frozenset({"", "none", "null", "true", "false", "undefined", MASK})
 
 
@@ -85,6 +87,11 @@ def _beside(text: str, place: Place) -> Place | None:
     return places.quoted(text, opens) if opens else places.bare(text, named.end(), encoded=False)
 
 
+def _is_column(sep: str, behind: str) -> bool:
+    """Whether a name of SQL is followed by another name, and by no value of it."""
+    return behind == '"' if sep == "," else sep == "=" and behind not in _VALUE
+
+
 def _value(text: str, found: re.Match[str], bare: Bare) -> Place | None:
     """Where the value of a name is; None where none follows, or it may stay."""
     name, sep, is_quoted = plain_name(found["name"]), found["sep"], found["close"] is not None
@@ -95,7 +102,7 @@ def _value(text: str, found: re.Match[str], bare: Bare) -> Place | None:
         return places.element(text, at) if before in ("<", ":") and not is_quoted else None
     if sep == "," and not is_quoted:  # the name of a pair is in quotes
         return None
-    if found["close"] == '"' and _SQL.match(text) and text[at : at + 1] not in _LITERAL:
+    if found["close"] == '"' and _SQL.match(text) and _is_column(sep, text[at : at + 1]):
         return None
     if not sep and not (found["name"].startswith("-") or (opens and name.endswith(_WORDS))):
         return None
