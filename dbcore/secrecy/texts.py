@@ -27,8 +27,9 @@ _HEADERS = frozenset({"authorization", "proxyauthorization", "cookie", "setcooki
 _MEMBER = re.compile(rf"{QUOTE}\s{{0,200}}+:\s{{0,200}}+")
 _VALUES = frozenset({"value", "val", "values", "secretvalue", "stringvalue", "content", "data"})
 _WORDS = ("password", "passwd", "passphrase", "secret")  # behind which a quote is a value
-# In SQL what is in double quotes is a column, and so is what follows it after a comma; after an equals
-# sign it is a value where it is quoted or a number. A sentence that begins with such a word is no SQL.
+# In SQL what is in double quotes is a column, and so is what follows it after a comma; after an
+# equals sign it is a value where it is quoted or a number. A sentence that begins with one of these
+# words is no SQL.
 _SQL = re.compile(
     r'\s*+(?:INSERT (?:OR \w+ )?INTO "|SELECT (?:DISTINCT )?["(*]|UPDATE "|DELETE FROM ")'
 )
