@@ -56,7 +56,7 @@ $(VENV)/.engine: package-lock.json .npmrc $(VENV)/.installed
 # What demo and serve take from the shell: its variables may be another project's. Ours stand in
 # .env, which serve reads.
 KEPT := PATH HOME USER LOGNAME TMPDIR TERM COLUMNS LINES NO_COLOR LANG LC_ALL LC_CTYPE TZ \
-  DAYLIGHT_ENV_FILE DYNAMODB_ENGINE DYNOXIDE_BINARY
+  LD_LIBRARY_PATH DAYLIGHT_ENV_FILE DYNAMODB_ENGINE DYNOXIDE_BINARY
 OWN = env -i $(foreach name,$(KEPT),$(if $(value $(name)),$(name)="$${$(name)}")) DAYLIGHT_ENV=development
 
 demo: setup

@@ -29,6 +29,7 @@ from dbcore.migration.report import EXIT_COMPLETE, EXIT_DEAD_LETTERS, EXIT_FAILE
 from dbcore.migration.run import LEASE_NAME
 from dbcore.migration.sources import Source, open_source
 from dbcore.models import DeadLetter, MigrationRun
+from dbcore.models.migration import REPLAY
 from dbcore.progress import Silence
 from dbcore.runs import Run
 from dbcore.schema import target_name
@@ -112,7 +113,7 @@ class Replaying(Run[Replay, MigrationRun]):
         target.make_ready({plans[name].layout for name in names})
         with Lease(get_wire(), LEASE_NAME, self.run_id) as self.lease:
             if self._record is None:
-                self.begin_record(source=source.name, options={"replay": sorted(names)})
+                self.begin_record(source=source.name, options={REPLAY: sorted(names)})
             flow = Flow(get_wire(), DEFAULT_CONCURRENCY, Rate(), self.tick)
             try:
                 for name in sorted(names):
@@ -150,8 +151,8 @@ class Replaying(Run[Replay, MigrationRun]):
         return {name: getattr(self.report, name) for name in REPLAYED}
 
     def fill(self, record: MigrationRun) -> None:
+        # What is a letter still stays that of the run which set it aside.
         record.rows_read, record.rows_written = self.report.tried, self.report.written
-        record.dead_lettered = self.report.still_dead
 
 
 def _open(letters: Letters) -> Source:

@@ -10,9 +10,11 @@ from django.utils import timezone
 
 from dbcore.models.ids import new_run_id
 
+REPLAY = "replay"  # the option of a replay: which tables' letters
+
 
 class MigrationRun(models.Model):
-    """One call of `migrate_to_dynamo` that may write, and its report."""
+    """One call of `migrate_to_dynamo` or `dead_letters replay` that may write, and its report."""
 
     class Status(models.TextChoices):
         RUNNING = "running"
@@ -41,6 +43,11 @@ class MigrationRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.id} ({self.status})"
+
+    @classmethod
+    def of_migrations(cls) -> models.QuerySet[MigrationRun, MigrationRun]:
+        """Those of `migrate_to_dynamo`: that a replay went well says nothing of the migration."""
+        return cls.objects.exclude(options__has_key=REPLAY)
 
 
 class Checkpoint(models.Model):

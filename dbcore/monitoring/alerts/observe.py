@@ -175,7 +175,7 @@ def pool_use(pools: Sequence[history.SourcePool]) -> Measured:
 
 # --- What the books hold --------------------------------------------------------------------------
 def _migrations(now: dt.datetime) -> dict[str, Any]:
-    run = MigrationRun.objects.filter(finished_at__isnull=False).order_by("-finished_at").first()
+    run = MigrationRun.of_migrations().exclude(finished_at=None).order_by("-finished_at").first()
     if run is None:
         return {"last_migration": LastRun("", "there was no migration")}
     words = f"the migration that ended {_utc(run.finished_at)} is {run.status}"

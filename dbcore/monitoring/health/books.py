@@ -77,7 +77,7 @@ def last_migration(context: Context) -> Verdict:
             f"the migration {killed.id} was interrupted: nobody is at work on it, and it has not "
             "ended; run the same `manage.py migrate_to_dynamo` again"
         )
-    run = MigrationRun.objects.filter(finished_at__isnull=False).order_by("-finished_at").first()
+    run = MigrationRun.of_migrations().exclude(finished_at=None).order_by("-finished_at").first()
     letters = DeadLetter.objects.filter(resolved_at__isnull=True).count()
     if run is not None and run.status in (
         MigrationRun.Status.FAILED,
@@ -103,7 +103,7 @@ def _killed_migration(context: Context) -> MigrationRun | None:
     # Not at the top: a process that serves does not need the migration.
     from dbcore.migration.run import LEASE_NAME
 
-    run = MigrationRun.objects.filter(finished_at__isnull=True).order_by("-started_at").first()
+    run = MigrationRun.of_migrations().filter(finished_at=None).order_by("-started_at").first()
     if run is None or not is_used():
         return None
     try:

@@ -145,6 +145,10 @@ class TestBooks:
                 finished_at=START - hours * HOUR,
             )  # fmt: skip
         MigrationRun.objects.create(source="a", target="b", host="h", pid=1)  # it runs
+        MigrationRun.objects.create(
+            source="a", target="b", status="completed", host="h", pid=1, finished_at=START,
+            options={"replay": ["users"]},
+        )  # fmt: skip  # which says nothing of the migration
         seen = Observer().look(START)
         assert seen.last_migration is not None and seen.last_migration.status == "failed"
 

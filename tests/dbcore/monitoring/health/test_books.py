@@ -91,6 +91,20 @@ def test_a_migration_that_was_killed_is_seen_and_one_that_works_is_not(site: Loc
         assert ask("last_migration").status is WARNING
 
 
+@pytest.mark.parametrize("has_ended", [False, True])
+@pytest.mark.parametrize("status", ["completed", "failed", "running"])
+def test_a_replay_of_dead_letters_says_nothing_of_the_migration(
+    status: str, has_ended: bool
+) -> None:
+    ended = timezone.now() if has_ended else None
+    of = {"source": "a", "target": "b", "host": "h", "pid": 1}
+    replayed = {"options": {"replay": ["users"]}, "status": status, "finished_at": ended}
+    MigrationRun.objects.create(**of, **replayed)
+    assert ask("last_migration").sentence == "there was no migration"
+    MigrationRun.objects.create(**of, status="failed", finished_at=timezone.now())
+    assert ask("last_migration").status is WARNING
+
+
 def test_dead_letters_are_a_warning_until_they_are_resolved() -> None:
     letter = DeadLetter.objects.create(
         source="a", target="b", source_table="users", table="users", row_ref="1",
