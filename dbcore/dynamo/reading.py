@@ -81,7 +81,7 @@ class KeysToRead:
 
     def take(self, answer: Mapping[str, Any]) -> bool:
         """Keep what an answer has; whether all is there."""
-        for table, items in answer.get("Responses", {}).items():
+        for table, items in answer["Responses"].items():  # one without is no answer
             self.found[table] += items
         self._left = answer.get("UnprocessedKeys") or {}
         return not self._left

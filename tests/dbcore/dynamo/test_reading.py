@@ -89,3 +89,8 @@ def test_lists_of_tables_and_tags_go_on_by_their_own_names() -> None:
         with script.wire() as wire:
             assert [each["n"] for each in pages(wire, operation, {})] == [1, 2]
         assert script.requests[1][1] == {after: "at 1"}
+
+
+def test_an_answer_without_responses_does_not_say_that_there_is_nothing(hurried: None) -> None:
+    with Script({}).wire() as wire, pytest.raises(KeyError, match="Responses"):
+        read_items(wire, "t", [key(1)])
