@@ -24,8 +24,9 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from daylight import database
 from daylight.services.base import Service
+from dbcore.attributes import Item
 from dbcore.dynamo import guards
-from dbcore.items import UniqueField
+from dbcore.items import ItemLayout, UniqueField
 from dbcore.local_engine import LocalEngine
 from dbcore.stores import orm
 from dbcore.stores.dynamo import queries, writes
@@ -141,8 +142,11 @@ def an_update_that_leaves_what_is_derived_behind(patch: pytest.MonkeyPatch) -> N
 
 
 def an_expiry_that_is_late(patch: pytest.MonkeyPatch) -> None:
-    usual = queries.has_expired
-    patch.setattr(dynamo, "has_expired", lambda *given: usual(*given[:2], given[2] - 1))
+    def late(layout: ItemLayout, item: Item, now: dt.datetime) -> bool:
+        return usual(layout, item, now - dt.timedelta(seconds=1))
+
+    usual = ItemLayout.item_has_expired
+    patch.setattr(ItemLayout, "item_has_expired", late)
 
 
 def a_list_whose_expiry_is_late(patch: pytest.MonkeyPatch) -> None:
