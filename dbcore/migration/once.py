@@ -14,9 +14,10 @@ from dbcore.migration.errors import MigrationError
 from dbcore.migration.logged import LOGGER
 from dbcore.migration.options import MigrationOptions
 from dbcore.migration.report import EXIT_COMPLETE, EXIT_DEAD_LETTERS, Report
-from dbcore.migration.run import LEASE_NAME, migrate
+from dbcore.migration.run import LEASE_NAME, Migration
 from dbcore.migration.sources import open_source
 from dbcore.models import Checkpoint, MigrationRun
+from dbcore.progress import Silence
 from dbcore.schema import target_name
 from dbcore.wire import get_wire
 
@@ -37,7 +38,10 @@ def migrate_once(database: str = "default") -> Report | None:
     bookkeeping.make_ready()
     until = time.monotonic() + PATIENCE
     while not _is_done(database):
-        report = migrate(MigrationOptions(database=database))
+        migration = _Once(MigrationOptions(database=database), Silence())
+        report = migration.run()
+        if migration.needless:
+            return None
         if report.exit_code in (EXIT_COMPLETE, EXIT_DEAD_LETTERS):
             return report
         if not report.lease_held or time.monotonic() >= until:
@@ -45,6 +49,17 @@ def migrate_once(database: str = "default") -> Report | None:
         WAITING.log()
         _wait_for_other(until)
     return None
+
+
+class _Once(Migration):
+    """A migration that another may have finished between the question and the lease: a second would
+    find what has been written since, and call it a difference."""
+
+    needless = False
+
+    def is_needless(self) -> bool:
+        self.needless = _is_done(self.options.database)
+        return self.needless
 
 
 def _is_done(database: str) -> bool:

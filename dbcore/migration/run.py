@@ -70,6 +70,8 @@ class Migration(Run[Report, MigrationRun]):
                 self._check(source, plans)
                 return
             with Lease(get_wire(), LEASE_NAME, self.run_id) as self.lease:
+                if self.is_needless():
+                    return
                 self.begin_record(source=source.name, options=self.options.described())
                 self._work(source, plans)
                 # While it is alone: who waits for the lease looks here whether all is done.
@@ -77,6 +79,10 @@ class Migration(Run[Report, MigrationRun]):
                 self.end_record()
         finally:
             source.close()
+
+    def is_needless(self) -> bool:
+        """Whether another has done all this until the lease was ours."""
+        return False
 
     def _chosen(self, source: Source) -> list[TablePlan]:
         wanted = set(self.options.tables)

@@ -22,6 +22,7 @@ from dbcore.errors import ConfigurationError
 from dbcore.items import layout_of
 from dbcore.local_engine import LocalEngine
 from dbcore.local_engine.state import EngineState
+from dbcore.migration import once
 from dbcore.migration.errors import MigrationError
 from dbcore.models import MigrationRun
 from dbcore.schema import wanted_tables
@@ -52,6 +53,19 @@ def test_it_migrates_once_when_asked(dynamodb: LocalEngine, settings: Any) -> No
     initialize_database()
     assert MigrationRun.objects.count() == 1
     assert Users.count() == 0
+
+
+def test_what_another_has_migrated_between_the_question_and_the_lease_is_left_alone(
+    dynamodb: LocalEngine, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.MIGRATE_FROM_SQLITE = True
+    ana = User.objects.create(email="ana@example.org", password_hash="x")
+    initialize_database()
+    Users.get(ana.id).delete()  # by the application, which is at work since
+    usual, early = once._is_done, iter([False])
+    monkeypatch.setattr(once, "_is_done", lambda database: next(early, None) or usual(database))
+    assert once.migrate_once() is None
+    assert Users.count() == 0 and MigrationRun.objects.count() == 1
 
 
 def test_a_migration_that_fails_stops_the_start(dynamodb: LocalEngine, settings: Any) -> None:
